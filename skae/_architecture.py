@@ -1,0 +1,167 @@
+"""The frozen description of a network and of how a step of its training is computed.
+
+Two fits with equal architectures share one compiled program, so everything that changes
+the program stands here, and nothing that does not: learning rates, the noise scale,
+seeds, sample weights and the number of rows are arguments of the program.
+"""
+
+import itertools
+import json
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+from skae._parameters import check_layer_sizes
+
+ROUTED = ("optimizer__", "loss__")
+# Where an activation's values lie; targets beyond cannot be reconstructed.
+OUTPUT_RANGES = {
+    "sigmoid": (0, 1),
+    "hard_sigmoid": (0, 1),
+    "softmax": (0, 1),
+    "tanh": (-1, 1),
+    "softsign": (-1, 1),
+}
+CROSS_ENTROPIES = ("binary_crossentropy", "BinaryCrossentropy", "bce", "BCE")
+
+
+@dataclass(frozen=True)
+class FromConfig:
+    """A Keras object known by its class and configuration: equal whenever those are.
+
+    A grid search clones its parameters, and every clone of ``Adam(beta_1=0.8)`` is
+    another object; by identity each would ask for a compilation of its own.
+    """
+
+    kind: type
+    config: str
+
+    @classmethod
+    def of(cls, value):
+        config = value.get_config()
+        if "learning_rate" in config:  # an optimizer's: an argument, no part of the structure
+            config["learning_rate"] = 0.0
+        return cls(type(value), json.dumps(config, sort_keys=True))
+
+    def build(self):
+        """Make a new object, which shares nothing with the one described."""
+        return self.kind.from_config(json.loads(self.config))
+
+
+def freeze(value) -> Hashable:
+    """Make a hashable equivalent of a parameter that may hold Keras objects or lists."""
+    if isinstance(value, list | tuple):
+        return tuple(map(freeze, value))
+    if hasattr(value, "get_config") and not isinstance(value, type):
+        return FromConfig.of(value)
+    return value
+
+
+def thaw(value):
+    """Undo `freeze`: new Keras objects, and lists."""
+    if isinstance(value, tuple):
+        return list(map(thaw, value))
+    return value.build() if isinstance(value, FromConfig) else value
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A dense autoencoder: its layers, its loss, its optimizer and its mini-batches.
+
+    ``loss``, ``optimizer`` and each of ``metrics`` is a name, a class, a function or
+    a `FromConfig`; ``options`` are their routed parameters, such as
+    ``("optimizer__beta_1", 0.8)``.
+    """
+
+    n_features: int
+    hidden_layer_sizes: tuple[int, ...]
+    n_components: int
+    activation: Hashable
+    code_activation: Hashable
+    output_activation: Hashable
+    loss: Hashable
+    optimizer: Hashable
+    metrics: tuple[Hashable, ...]
+    options: tuple[tuple[str, Hashable], ...]
+    batch_size: int
+
+    @property
+    def layer_sizes(self) -> tuple[int, ...]:
+        """Widths from the input to the output, the code in the middle."""
+        hidden = self.hidden_layer_sizes
+        return (self.n_features, *hidden, self.n_components, *hidden[::-1], self.n_features)
+
+    @property
+    def activations(self) -> tuple[Hashable, ...]:
+        """The activation of each dense layer, from the first to the output."""
+        hidden = (self.activation,) * len(self.hidden_layer_sizes)
+        return (*hidden, self.code_activation, *hidden, self.output_activation)
+
+    @property
+    def n_encoder_layers(self) -> int:
+        return len(self.hidden_layer_sizes) + 1
+
+    @property
+    def n_parameters(self) -> int:
+        sizes = self.layer_sizes
+        return sum((rows + 1) * columns for rows, columns in itertools.pairwise(sizes))
+
+
+def describe(params, targets, *, bounded):
+    """Name the program for an estimator's parameters: resolve "auto", check what goes together.
+
+    ``bounded`` says whether all of the data to reconstruct lies in [0, 1].
+    """
+    output, loss = params["output_activation"], params["loss"]
+    if output == "auto":
+        output = "sigmoid" if bounded else "linear"
+    if loss == "auto":
+        binary = bounded and output == "sigmoid"
+        loss = "binary_crossentropy" if binary else "mean_squared_error"
+    metrics = params["metrics"] or ()
+    architecture = Architecture(
+        n_features=targets.shape[1],
+        hidden_layer_sizes=check_layer_sizes(params["hidden_layer_sizes"]),
+        n_components=int(params["n_components"]),
+        activation=freeze(params["activation"]),
+        code_activation=freeze(params["code_activation"]),
+        output_activation=freeze(output),
+        loss=freeze(loss),
+        optimizer=freeze(params["optimizer"]),
+        metrics=freeze(metrics if isinstance(metrics, list | tuple) else [metrics]),
+        options=tuple(
+            (name, freeze(value))
+            for name, value in sorted(params.items())
+            if name.startswith(ROUTED)
+        ),
+        batch_size=int(params["batch_size"]),
+    )
+    _check_output(architecture, targets)
+    return architecture
+
+
+def _check_output(architecture, targets):
+    """Raise where the output, or the loss, does not go with the data."""
+    output, loss = architecture.output_activation, architecture.loss
+    if isinstance(output, str) and output in OUTPUT_RANGES:
+        _check_range(f"output_activation={output!r}", targets, *OUTPUT_RANGES[output])
+    if isinstance(loss, str) and loss in CROSS_ENTROPIES:
+        _check_range(f"loss={loss!r}", targets, 0, 1)
+        if output == "linear" and ("loss__from_logits", True) not in architecture.options:
+            raise ValueError(
+                f"loss={loss!r} needs outputs between 0 and 1; got output_activation='linear': "
+                "set output_activation='sigmoid'."
+            )
+
+
+def _check_range(what, targets, low, high):
+    if not lies_within(targets, low, high):
+        raise ValueError(
+            f"{what} needs data between {low} and {high}; got values from {targets.min():.4g} to "
+            f"{targets.max():.4g}. Scale the data (MinMaxScaler(clip=True)), or set "
+            "output_activation='linear' and loss='mean_squared_error'."
+        )
+
+
+def lies_within(X, low, high):
+    """Whether all values of a dense or sparse matrix lie between two numbers."""
+    return bool(low <= X.min() and X.max() <= high)

@@ -1,0 +1,380 @@
+"""The estimators: scikit-learn's contract around the engine, and nothing else."""
+
+import contextlib
+import inspect
+import warnings
+from abc import abstractmethod
+from numbers import Integral
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_array
+from sklearn.utils.validation import check_is_fitted
+
+from skae._architecture import ROUTED, describe, lies_within
+from skae._forward import Network
+from skae._parameters import check_number, did_you_mean, make_seed
+from skae._progress import EpochPrinter
+from skae._records import Plan, State
+from skae._schedules import SCHEDULES
+from skae._sealed import seal, unseal
+from skae._validation import check_clean, check_rows, split_rows, validation_rows, weighted_rows
+
+
+class _Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """What the autoencoders share; a subclass says how the inputs are corrupted."""
+
+    def __init_subclass__(cls, **kwargs):
+        """Leave ``**routed`` out of the signature: scikit-learn's checks set each name in it."""
+        super().__init_subclass__(**kwargs)
+        signature = inspect.signature(cls.__init__)
+        named = [p for p in signature.parameters.values() if p.name not in ("self", "routed")]
+        cls.__signature__ = signature.replace(parameters=named)
+
+    @abstractmethod
+    def _corruption(self, bounded, has_clean):
+        """Return the noise's scale, or None, and its clip, after a check of the parameters.
+
+        ``bounded`` says whether the targets lie in [0, 1], ``has_clean`` whether the user gave
+        the inputs as well as the targets.
+        """
+
+    # ------------------------------------------------------------------ parameters
+
+    def get_params(self, deep=True):
+        """Get the parameters, those routed to the optimizer and the loss included.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            As for every scikit-learn estimator.
+
+        Returns
+        -------
+        params : dict
+            Values by name.
+        """
+        routed = {name: value for name, value in vars(self).items() if name.startswith(ROUTED)}
+        return super().get_params(deep) | routed
+
+    def set_params(self, **params):
+        """Set parameters, those routed to the optimizer and the loss included.
+
+        Parameters
+        ----------
+        **params : dict
+            Values by name, such as ``n_components=16`` or ``optimizer__beta_1=0.8``.
+
+        Returns
+        -------
+        self : estimator
+            The estimator.
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter, or the optimizer or the loss does not take it.  Then
+            nothing is set.
+        """
+        routed = {name: params[name] for name in params if name.startswith(ROUTED)}
+        known = list(self.get_params())
+        for name in params:
+            if name not in known and name not in routed:
+                raise ValueError(
+                    f"Invalid parameter {name!r} for estimator {type(self).__name__}."
+                    f"{did_you_mean(name, known)} Valid parameters are: {sorted(known)}."
+                )
+        self._check_routed(routed, {**vars(self), **params})
+        super().set_params(**{name: params[name] for name in params if name not in routed})
+        vars(self).update(routed)
+        return self
+
+    def _init_routed(self, routed):
+        """Take the constructor's further keywords."""
+        for name in routed:
+            if not name.startswith(ROUTED):
+                known = inspect.signature(type(self)).parameters
+                raise TypeError(
+                    f"{type(self).__name__} got an unexpected keyword argument {name!r}."
+                    f"{did_you_mean(name, [*known, *ROUTED])}"
+                )
+        self._check_routed(routed, vars(self))
+        vars(self).update(routed)
+
+    @staticmethod
+    def _check_routed(routed, params):
+        if routed:
+            from skae._keras import check_option
+
+            for name in routed:
+                check_option(name, params["optimizer"], params["loss"])
+
+    def _check_parameters(self):
+        check_number("n_components", self.n_components, low=1, kind=Integral)
+        check_number("batch_size", self.batch_size, low=1, kind=Integral)
+        check_number("epochs", self.epochs, low=1, kind=Integral)
+        check_number("n_iter_no_change", self.n_iter_no_change, low=1, kind=Integral)
+        check_number("tol", self.tol, low=0)
+        check_number("verbose", int(self.verbose), low=0, kind=Integral)
+        check_number("validation_fraction", self.validation_fraction, low=0, high=1, above=True)
+        if self.validation_fraction == 1:
+            raise ValueError("validation_fraction must be below 1; got 1.")
+        if self.learning_rate != "auto":
+            check_number("learning_rate", self.learning_rate, low=0, above=True)
+        schedule = self.learning_rate_schedule
+        if not callable(schedule) and schedule not in SCHEDULES:
+            raise ValueError(
+                f"learning_rate_schedule must be one of {sorted(SCHEDULES)}, or a Keras "
+                f"LearningRateSchedule; got {schedule!r}.{did_you_mean(schedule, SCHEDULES)}"
+            )
+
+    # ------------------------------------------------------------------ fitting
+
+    def _fit(
+        self,
+        X,
+        *,
+        X_clean=None,
+        sample_weight=None,
+        X_val=None,
+        X_val_clean=None,
+        single_epoch=False,
+    ):
+        """Validate, describe, train, set the attributes."""
+        with self._unchanged_on_error():
+            going_on = self.__sklearn_is_fitted__() and (single_epoch or self.warm_start)
+            stops_early = self.early_stopping and not single_epoch
+            self._check_parameters()
+            X = check_rows(
+                self,
+                X,
+                reset=not (going_on and single_epoch),
+                min_samples=1 if single_epoch else 2,
+            )
+            X_clean = check_clean(self, "X_clean", X_clean, X)
+            rows, validation = weighted_rows(self, X, X_clean, sample_weight), None
+            targets = X if X_clean is None else X_clean
+            bounded = self._bounded if going_on else lies_within(targets, 0, 1)
+            architecture = describe(vars(self), targets, bounded=bounded)
+            noise_scale, clip = self._corruption(bounded, X_clean is not None)
+            seed = make_seed(self.random_state)
+            if X_val is not None:
+                validation = validation_rows(self, X_val, X_val_clean, paired=X_clean is not None)
+            elif stops_early:
+                rows, validation = split_rows(rows, self.validation_fraction, seed)
+            plan = Plan(
+                epochs=self.epochs,
+                optimizer=self.optimizer,
+                learning_rate=self.learning_rate,
+                schedule=self.learning_rate_schedule,
+                seed=seed,
+                noise_scale=noise_scale,
+                clip=clip,
+                patience=self.n_iter_no_change if stops_early else None,
+                tol=self.tol,
+                single_epoch=single_epoch,
+            )
+
+            from skae._training import train
+
+            result = train(
+                architecture,
+                rows,
+                plan,
+                validation=validation,
+                start=self._start(architecture, single_epoch) if going_on else None,
+                report=EpochPrinter(len(rows.index)) if self.verbose else None,
+            )
+            self._bounded = bounded
+            self._state = result.state if single_epoch else None
+            self._set_result(architecture, result, self.history_ if going_on else {})
+        if result.interrupted:
+            warnings.warn(
+                f"Training was interrupted after {self.n_iter_} whole epochs; the estimator "
+                "keeps the weights that it had reached.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        return self
+
+    @contextlib.contextmanager
+    def _unchanged_on_error(self):
+        """Put every attribute back where a fit fails."""
+        before = vars(self).copy()
+        try:
+            yield
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    def _start(self, architecture, single_epoch):
+        """Where ``partial_fit`` or a warm start goes on from."""
+        if self._network.layer_sizes != architecture.layer_sizes:
+            raise ValueError(
+                f"{type(self).__name__} goes on from a network of widths "
+                f"{self._network.layer_sizes}, but its parameters and X describe "
+                f"{architecture.layer_sizes}: keep the sizes, or fit with warm_start=False."
+            )
+        if single_epoch and self._state is not None:
+            return self._state
+        return State(list(self._network.weights), n_epochs=self.n_iter_)
+
+    def _set_result(self, architecture, result, past):
+        """Set the fitted attributes; the history goes on from that of ``past`` epochs."""
+        self._network = Network(
+            result.weights, architecture.activations, architecture.n_encoder_layers
+        )
+        self._keras_models = None
+        self.history_ = {
+            name: past.get(name, []) + result.history.get(name, [])
+            for name in past | result.history
+        }
+        self.n_iter_ = len(self.history_.get("loss", ()))
+
+    # ------------------------------------------------------------------ using what was fitted
+
+    def transform(self, X):
+        """Encode rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows like those seen in `fit`.
+
+        Returns
+        -------
+        X_new : ndarray of shape (n_samples, n_components)
+            The codes: float32 where X is, else float64.
+        """
+        check_is_fitted(self)
+        return self._network.encode(check_rows(self, X))
+
+    def inverse_transform(self, X):
+        """Decode codes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_components)
+            Codes like those that `transform` returns.
+
+        Returns
+        -------
+        X_original : ndarray of shape (n_samples, n_features)
+            The reconstructed rows: float32 where X is, else float64.
+        """
+        check_is_fitted(self)
+        X = check_array(X, dtype=(np.float64, np.float32), input_name="X", estimator=self)
+        if X.shape[1] != self._n_features_out:
+            raise ValueError(
+                f"X has {X.shape[1]} features, but the codes of {type(self).__name__} "
+                f"have {self._n_features_out}."
+            )
+        return self._network.decode(X)
+
+    def reconstruct(self, X):
+        """Encode rows and decode them again.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows like those seen in `fit`.
+
+        Returns
+        -------
+        X_reconstructed : ndarray of shape (n_samples, n_features)
+            float32 where X is, else float64.
+        """
+        check_is_fitted(self)
+        return self._network.reconstruct(check_rows(self, X))
+
+    def score_samples(self, X):
+        """Measure how well each row is reconstructed.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows like those seen in `fit`.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+            Minus the mean squared error over the features of each row, in squared units of X:
+            at most 0, and the higher the better.
+        """
+        check_is_fitted(self)
+        return -self._network.squared_errors(check_rows(self, X))
+
+    def score(self, X, y=None):
+        """Measure how well rows are reconstructed on the whole.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows like those seen in `fit`.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        score : float
+            Mean of `score_samples`: higher is better, and 0 is perfect.
+        """
+        return float(np.mean(self.score_samples(X), dtype=np.float64))
+
+    @property
+    def encoder_(self):
+        """Keras model from rows to codes."""
+        return self._models()[0]
+
+    @property
+    def decoder_(self):
+        """Keras model from codes to rows."""
+        return self._models()[1]
+
+    @property
+    def autoencoder_(self):
+        """Keras model from rows to their reconstructions; shares the layers of the others."""
+        return self._models()[2]
+
+    def _models(self):
+        """Build the Keras models when they are first asked for."""
+        check_is_fitted(self)
+        if self._keras_models is None:
+            try:
+                from skae._keras import models_with_weights
+            except ImportError as error:  # an AttributeError is what hasattr and reprs expect
+                raise AttributeError(
+                    "encoder_, decoder_ and autoencoder_ are Keras models and need TensorFlow, "
+                    f"which could not be imported: {error}"
+                ) from error
+            network = self._network
+            self._keras_models = models_with_weights(
+                network.layer_sizes, network.activations, network.n_encoder_layers, network.weights
+            )
+        return self._keras_models
+
+    @property
+    def _n_features_out(self):
+        return self._network.layer_sizes[self._network.n_encoder_layers]
+
+    # ------------------------------------------------------------------ scikit-learn's protocol
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "_network")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    def __getstate__(self):
+        state = super().__getstate__().copy()
+        if "_keras_models" in state:
+            state["_keras_models"] = None
+        return seal(state)
+
+    def __setstate__(self, state):
+        super().__setstate__(unseal(state))

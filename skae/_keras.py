@@ -1,0 +1,274 @@
+"""Everything that touches Keras' layers, losses, optimizers and activations, and scikeras.
+
+Imported inside ``fit`` and by the Keras attributes, never with the package.
+"""
+
+import inspect
+
+import numpy as np
+
+from skae._architecture import FromConfig, thaw
+from skae._parameters import did_you_mean
+from skae._quiet import without_banners
+
+with without_banners():
+    import keras
+    import tensorflow as tf
+
+if keras.backend.backend() != "tensorflow":
+    raise ImportError(
+        "skae trains with Keras' TensorFlow backend, but Keras runs on "
+        f"{keras.backend.backend()!r}: set KERAS_BACKEND=tensorflow before Keras is imported."
+    )
+
+LOSSES = {
+    name: value
+    for name, value in vars(keras.losses).items()
+    if inspect.isclass(value) and issubclass(value, keras.losses.Loss)
+}
+OPTIMIZERS = {
+    name.lower(): value
+    for name, value in vars(keras.optimizers).items()
+    if inspect.isclass(value) and issubclass(value, keras.optimizers.Optimizer)
+}
+
+
+def optimizer_class(optimizer):
+    """Class of an optimizer given by name, class, instance or `FromConfig`."""
+    if isinstance(optimizer, str):
+        if optimizer.lower() not in OPTIMIZERS:
+            raise ValueError(
+                f"optimizer must be one of {sorted(OPTIMIZERS)}, a Keras optimizer class or an "
+                f"instance; got {optimizer!r}.{did_you_mean(optimizer.lower(), OPTIMIZERS)}"
+            )
+        return OPTIMIZERS[optimizer.lower()]
+    kind = optimizer.kind if isinstance(optimizer, FromConfig) else optimizer
+    kind = kind if inspect.isclass(kind) else type(kind)
+    if not issubclass(kind, keras.optimizers.Optimizer):
+        raise TypeError(
+            f"optimizer must be a name, a Keras optimizer class or an instance; got {optimizer!r}."
+        )
+    return kind
+
+
+def own_learning_rate(optimizer):
+    """The rate, or ``LearningRateSchedule``, that an optimizer has when nobody sets one."""
+    if isinstance(optimizer, keras.optimizers.Optimizer):
+        rate = optimizer.get_config()["learning_rate"]
+        return keras.optimizers.schedules.deserialize(rate) if isinstance(rate, dict) else rate
+    return inspect.signature(optimizer_class(optimizer)).parameters["learning_rate"].default
+
+
+def loss_class(loss):
+    """Class of a loss given by name, class, instance or `FromConfig`; None for a function."""
+    if isinstance(loss, FromConfig):
+        return loss.kind
+    if isinstance(loss, str):
+        return _loss_class_by_name(loss)
+    if inspect.isclass(loss) and issubclass(loss, keras.losses.Loss):
+        return loss
+    if isinstance(loss, keras.losses.Loss):
+        return type(loss)
+    if callable(loss):
+        return None
+    raise TypeError(
+        "loss must be a name, a Keras loss class, an instance or a function of (y_true, y_pred); "
+        f"got {loss!r}."
+    )
+
+
+def _loss_class_by_name(name):
+    """Keras knows a loss as ``BinaryCrossentropy``, ``binary_crossentropy`` and ``bce``."""
+    if name in LOSSES:
+        return LOSSES[name]
+    try:
+        function = keras.losses.get(name)
+    except ValueError:
+        function = None
+    snake = getattr(function, "__name__", "").replace("_", "")
+    for known, kind in LOSSES.items():
+        if known.lower() == snake:
+            return kind
+    known = sorted(_snake(known) for known in LOSSES if known != "Loss")
+    raise ValueError(
+        f"loss must be 'auto', one of {known}, or a Keras loss; "
+        f"got {name!r}.{did_you_mean(name, known)}"
+    )
+
+
+def _snake(name):
+    """Turn ``MeanSquaredError`` into ``mean_squared_error``."""
+    if name.isupper():
+        return name.lower()
+    return "".join("_" * (i > 0) + c.lower() if c.isupper() else c for i, c in enumerate(name))
+
+
+def check_option(name, optimizer, loss):
+    """Refuse a routed parameter, such as ``optimizer__beta1``, that its target does not take."""
+    target, _, argument = name.partition("__")
+    value = {"optimizer": optimizer, "loss": loss}[target]
+    kind = optimizer_class(value) if target == "optimizer" else loss_class(value)
+    if kind is None or not (isinstance(value, str) or inspect.isclass(value)):
+        raise ValueError(
+            f"{name} needs {target} to be a name or a class; got {target}={value!r}, "
+            "which takes no more parameters: give them where it is made."
+        )
+    known = set(inspect.signature(kind).parameters) - {"self", "kwargs", "name", "reduction"}
+    if target == "optimizer":
+        known.discard("learning_rate")
+        if argument == "learning_rate":
+            raise ValueError(f"{name} is not used: set learning_rate itself.")
+    if argument not in known:
+        raise ValueError(
+            f"{name} is not a parameter of {kind.__name__}, which takes "
+            f"{sorted(known)}.{did_you_mean(argument, known)}"
+        )
+
+
+def check_activation(name, value):
+    """Refuse an activation that Keras does not know."""
+    try:
+        keras.activations.get(value)
+    except (ValueError, TypeError) as error:
+        known = [key for key, f in vars(keras.activations).items() if inspect.isfunction(f)]
+        raise ValueError(
+            f"{name} must be the name of a Keras activation or a function; "
+            f"got {value!r}.{did_you_mean(value, known)}"
+        ) from error
+
+
+def eager_activation(activation):
+    """A Keras activation as a function from array to array."""
+    function = keras.activations.get(activation)
+    return lambda h: np.asarray(function(h)).astype(h.dtype, copy=False)
+
+
+def check_names(architecture):
+    """Raise for a name in the architecture that Keras does not know."""
+    for which in ("activation", "code_activation", "output_activation"):
+        check_activation(which, getattr(architecture, which))
+    optimizer_class(architecture.optimizer)
+    loss_class(architecture.loss)
+    for name, _ in architecture.options:
+        check_option(name, architecture.optimizer, architecture.loss)
+    for metric in thaw(architecture.metrics):
+        _check_metric(metric)
+
+
+def _check_metric(metric):
+    if metric in ("acc", "accuracy", "ce", "crossentropy"):  # resolved by Model.compile
+        return
+    try:
+        keras.metrics.get(metric)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"metrics must hold names of Keras metrics; got {metric!r}.") from error
+
+
+def initial_weights(architecture, seed):
+    """Kernels and biases to start from, as NumPy arrays: Glorot's uniform law, and zeros.
+
+    X. Glorot and Y. Bengio, "Understanding the difficulty of training deep feedforward
+    neural networks", 2010.
+    """
+    sizes = architecture.layer_sizes
+    seeds = np.random.SeedSequence(seed).generate_state(len(sizes) - 1)
+    weights = []
+    for rows, columns, layer_seed in zip(sizes, sizes[1:], seeds, strict=False):
+        limit = np.sqrt(6 / (rows + columns))
+        rng = np.random.default_rng(layer_seed)
+        weights.append(rng.uniform(-limit, limit, (rows, columns)).astype(np.float32))
+        weights.append(np.zeros(columns, np.float32))
+    return weights
+
+
+def build_models(layer_sizes, activations, n_encoder_layers):
+    """Encoder, decoder and autoencoder: Keras models over one set of layers.
+
+    The kernels start at zero: Keras' default would draw its seed from Python's global
+    generator, and every caller sets the weights anyway.
+    """
+    names = _layer_names(len(activations), n_encoder_layers)
+    layers = [
+        keras.layers.Dense(units, activation=activation, kernel_initializer="zeros", name=name)
+        for units, activation, name in zip(layer_sizes[1:], activations, names, strict=True)
+    ]
+    inputs = keras.Input((layer_sizes[0],), name="input")
+    codes = _chain(layers[:n_encoder_layers], inputs)
+    code_inputs = keras.Input((layer_sizes[n_encoder_layers],), name="code_input")
+    decoded = layers[n_encoder_layers:]
+    encoder = keras.Model(inputs, codes, name="encoder")
+    decoder = keras.Model(code_inputs, _chain(decoded, code_inputs), name="decoder")
+    autoencoder = keras.Model(inputs, _chain(decoded, codes), name="autoencoder")
+    return encoder, decoder, autoencoder
+
+
+def models_with_weights(layer_sizes, activations, n_encoder_layers, weights):
+    """`build_models` with the kernels and biases given."""
+    models = build_models(layer_sizes, activations, n_encoder_layers)
+    models[2].set_weights(list(weights))
+    return models
+
+
+def _layer_names(n_layers, n_encoder_layers):
+    hidden = range(1, n_encoder_layers)
+    encoder = [f"encoder_{i}" for i in hidden]
+    decoder = [f"decoder_{i}" for i in hidden]
+    return [*encoder, "code", *decoder[: n_layers - n_encoder_layers - 1], "reconstruction"]
+
+
+def _chain(layers, tensor):
+    for layer in layers:
+        tensor = layer(tensor)
+    return tensor
+
+
+def compiled_autoencoder(architecture):
+    """Build the Keras autoencoder and have scikeras compile it.
+
+    scikeras turns ``optimizer="adam", optimizer__beta_1=0.8`` into ``Adam(beta_1=0.8)``, and
+    the same for the loss.
+    """
+    from scikeras.wrappers import BaseWrapper
+
+    check_names(architecture)
+    options = dict(architecture.options)
+    if any(name.startswith("loss__") for name in options):
+        loss = loss_class(architecture.loss)  # scikeras passes parameters to classes only
+    else:
+        loss = thaw(architecture.loss)
+
+    def model(compile_kwargs):
+        *_, autoencoder = build_models(
+            architecture.layer_sizes, architecture.activations, architecture.n_encoder_layers
+        )
+        compile_kwargs["weighted_metrics"] = compile_kwargs.pop("metrics")
+        autoencoder.compile(**compile_kwargs)
+        return autoencoder
+
+    wrapper = BaseWrapper(
+        model,
+        optimizer=thaw(architecture.optimizer),
+        loss=loss,
+        metrics=thaw(architecture.metrics) or None,
+        **{name: thaw(value) for name, value in options.items()},
+    )
+    example = np.zeros((2, architecture.n_features), np.float32)
+    return wrapper.initialize(example, example).model_
+
+
+def row_losses(model):
+    """The compiled loss as a function of targets and outputs that returns a loss per row."""
+    loss = keras.losses.get(model.loss)
+    if isinstance(loss, keras.losses.Loss):
+        loss = loss.call  # before the reduction: the rows are weighted and summed here
+    return loss
+
+
+def build_metrics(model):
+    """Create the metrics' variables, which Keras leaves to their first update."""
+    example = np.zeros((2, model.output_shape[-1]), np.float32)
+    model.compute_metrics(example, example, example, np.ones(2, np.float32))
+    model.reset_metrics()
+
+
+__all__ = ["keras", "tf"]

@@ -1,0 +1,106 @@
+"""The transformer that adds noise."""
+
+import numpy as np
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.utils.validation import validate_data
+
+from skae._parameters import check_clip, check_number, make_seed
+
+
+class GaussianNoise(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    """Add independent normal noise to every value.
+
+    For test data of a denoiser, for augmentation, and for measuring how robust a pipeline
+    is.  It adds noise whenever it transforms, in ``predict`` of a pipeline as in ``fit``.
+    To *train* a denoiser, use `DenoisingAutoencoder`, which corrupts its clean rows anew at
+    every step.
+
+    Parameters
+    ----------
+    scale : float, default=0.5
+        Standard deviation of the noise, in the units of X.  At least 0.
+    clip : tuple of (float, float) or None, default=None
+        Lowest and highest value of the result, such as ``(0, 1)`` for images.
+    random_state : int, RandomState instance or None, default=None
+        An int gives the same noise at every call.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Number of features seen during `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of features seen during `fit`, where X has names that are all strings.
+
+    See Also
+    --------
+    DenoisingAutoencoder : Learns to remove the noise.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skae import GaussianNoise
+    >>> X = np.full((2, 3), 0.5)
+    >>> GaussianNoise(scale=0.1, clip=(0, 1), random_state=0).fit_transform(X).shape
+    (2, 3)
+    """
+
+    def __init__(self, scale=0.5, *, clip=None, random_state=None):
+        self.scale = scale
+        self.clip = clip
+        self.random_state = random_state
+
+    def fit(self, X, y=None):
+        """Check the parameters, and remember the features.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : GaussianNoise
+            The transformer.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of its range, or X is empty or not finite.
+        """
+        self._check_parameters()
+        validate_data(self, X)
+        return self
+
+    def transform(self, X):
+        """Return X with noise.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows.
+
+        Returns
+        -------
+        X_noisy : ndarray of shape (n_samples, n_features)
+            float32 where X is, else float64.
+        """
+        self._check_parameters()
+        X = validate_data(self, X, dtype=(np.float64, np.float32), reset=False)
+        rng = np.random.default_rng(make_seed(self.random_state))
+        noisy = rng.standard_normal(X.shape, dtype=X.dtype.type)
+        noisy *= self.scale
+        noisy += X
+        return noisy if self.clip is None else np.clip(noisy, *self.clip, out=noisy)
+
+    def _check_parameters(self):
+        check_number("scale", self.scale, low=0)
+        check_clip(self.clip)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.non_deterministic = self.random_state is None
+        return tags

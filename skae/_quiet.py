@@ -1,0 +1,48 @@
+"""Import TensorFlow without its banners."""
+
+import contextlib
+import os
+import re
+import sys
+import tempfile
+
+# A line of TensorFlow's log, what it says before the log is set up, and a line continued.
+BANNER = re.compile(
+    rb"[IWE]\d{4} |\d{4}-\d\d-\d\d .* [IWE] |WARNING: All log messages|To enable the "
+)
+
+
+@contextlib.contextmanager
+def without_banners():
+    """Keep TensorFlow's log lines off the screen while it is imported.
+
+    Some of them come from static initialisers that heed no variable, so what is written
+    to file descriptor 2 is held back, and everything but those lines written afterwards.
+    The level of later messages is read at import as well: ``TF_CPP_MIN_LOG_LEVEL`` is set
+    for that long.  A user who has set it, or has imported TensorFlow, is left alone.
+    """
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ or "tensorflow" in sys.modules:
+        yield
+        return
+    with contextlib.suppress(AttributeError, ValueError):
+        sys.stderr.flush()
+    try:
+        screen = os.dup(2)
+    except OSError:  # no standard error, as under a Windows service: nothing to keep quiet
+        yield
+        return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        finally:
+            del os.environ["TF_CPP_MIN_LOG_LEVEL"]
+            with contextlib.suppress(AttributeError, ValueError):
+                sys.stderr.flush()
+            os.dup2(screen, 2)
+            os.close(screen)
+            held.seek(0)
+            for line in held:
+                if not BANNER.match(line):
+                    os.write(2, line)

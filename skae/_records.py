@@ -1,0 +1,68 @@
+"""What goes between the estimators and the engine: rows, a plan, and the result.
+
+Nothing here needs TensorFlow: a `State` may be part of a pickle.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows to train or validate on.
+
+    ``index`` says which rows of ``inputs`` these are, so that a split or a row of weight
+    zero costs no copy of the data.  ``targets`` is None where the network has to give back
+    its inputs, ``weight`` None where every row counts the same.
+    """
+
+    inputs: object
+    targets: object
+    weight: np.ndarray | None
+    index: np.ndarray
+
+    @property
+    def total_weight(self):
+        return len(self.index) if self.weight is None else float(self.weight[self.index].sum())
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to train: what changes the result, but not the compiled program.
+
+    ``learning_rate`` may be "auto"; ``optimizer`` is the user's, whose own rate that may mean.
+    Without a ``patience``, in epochs, training does not stop early.  A ``single_epoch`` goes at
+    a constant rate, as the end of the schedule is not known.
+    """
+
+    epochs: int
+    optimizer: object
+    learning_rate: float | str
+    schedule: object
+    seed: int
+    noise_scale: float | None = None
+    clip: tuple[float, float] | None = None
+    patience: int | None = None
+    tol: float = 0.0
+    single_epoch: bool = False
+
+
+@dataclass(frozen=True)
+class State:
+    """Where training stands, to go on from."""
+
+    weights: list
+    optimizer_state: list | None = None
+    n_steps: int = 0
+    n_epochs: int = 0
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What a fit leaves behind: the weights to use, a record of each epoch, and where it ended."""
+
+    weights: list
+    history: dict
+    state: State
+    interrupted: bool
