@@ -8,16 +8,16 @@ from sklearn.utils import check_random_state
 
 
 def check_number(name, value, *, low, high=np.inf, kind=Real, above=False):
-    """Raise unless ``value`` is a number from ``low`` to ``high``.
+    """Raise unless ``value`` is a finite number from ``low`` to ``high``.
 
     ``above`` excludes ``low`` itself.
     """
     what = "an integer" if kind is Integral else "a number"
     if isinstance(value, bool | np.bool_) or not isinstance(value, kind):
         raise TypeError(f"{name} must be {what}; got {value!r} of type {type(value).__name__}.")
-    if not (low < value if above else low <= value) or not value <= high:
+    if not (low < value if above else low <= value) or not value <= high or value == np.inf:
         bounds = f"{'above' if above else 'at least'} {low}"
-        bounds += "" if high == np.inf else f" and at most {high}"
+        bounds += " and finite" if high == np.inf else f" and at most {high}"
         raise ValueError(f"{name} must be {what} {bounds}; got {value!r}.")
 
 
@@ -43,10 +43,9 @@ def check_clip(clip):
         return
     try:
         low, high = clip
-        good = bool(low < high)
     except (TypeError, ValueError):
-        good = False
-    if not good:
+        low = high = None
+    if not (isinstance(low, Real) and isinstance(high, Real) and low < high):
         raise ValueError(f"clip must be None or a pair (low, high) with low < high; got {clip!r}.")
 
 

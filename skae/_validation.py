@@ -59,9 +59,14 @@ def validation_rows(estimator, X_val, X_val_clean, *, paired):
             "X_val_clean belongs to X_val as X_clean belongs to X: give both or none of "
             "X_clean and X_val_clean."
         )
-    X_val = check_rows(estimator, X_val)
-    X_val_clean = check_clean(estimator, "X_val_clean", X_val_clean, X_val)
-    return Rows(X_val, X_val_clean, None, np.arange(X_val.shape[0]))
+    rows = check_array(X_val, input_name="X_val", estimator=estimator, **ROW_FORMAT)
+    if rows.shape[1] != estimator.n_features_in_:
+        raise ValueError(
+            f"X_val must have the {estimator.n_features_in_} features of X; got {rows.shape[1]}."
+        )
+    validate_data(estimator, X_val, reset=False, skip_check_array=True)  # compares the names
+    targets = check_clean(estimator, "X_val_clean", X_val_clean, rows)
+    return Rows(rows, targets, None, np.arange(rows.shape[0]))
 
 
 def split_rows(rows, fraction, seed):
