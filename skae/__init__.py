@@ -1,10 +1,20 @@
 """Deep autoencoders that are scikit-learn estimators.
 
-Importing skae loads neither TensorFlow nor matplotlib: the first comes with the first ``fit``.
+Importing skae loads neither TensorFlow nor matplotlib: the first comes with the first ``fit``,
+the second with the first figure.
 """
 
+from skae import datasets
 from skae._autoencoder import DeepAutoencoder, DenoisingAutoencoder
 from skae._noise import GaussianNoise
+from skae._plot import LossCurveDisplay, ReconstructionDisplay
 
 __version__ = "0.1.0"
-__all__ = ["DeepAutoencoder", "DenoisingAutoencoder", "GaussianNoise"]
+__all__ = [
+    "DeepAutoencoder",
+    "DenoisingAutoencoder",
+    "GaussianNoise",
+    "ReconstructionDisplay",
+    "LossCurveDisplay",
+    "datasets",
+]
