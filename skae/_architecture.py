@@ -21,7 +21,14 @@ OUTPUT_RANGES = {
     "tanh": (-1, 1),
     "softsign": (-1, 1),
 }
-CROSS_ENTROPIES = ("binary_crossentropy", "BinaryCrossentropy", "bce", "BCE")
+CROSS_ENTROPIES = (
+    "binary_crossentropy",
+    "BinaryCrossentropy",
+    "bce",
+    "BCE",
+    "binary_focal_crossentropy",
+    "BinaryFocalCrossentropy",
+)
 
 
 @dataclass(frozen=True)
@@ -106,10 +113,20 @@ class Architecture:
         return sum((rows + 1) * columns for rows, columns in itertools.pairwise(sizes))
 
 
-def describe(params, targets, *, bounded):
+def auto_batch_size(n_rows):
+    """Pick a power of two, from 32 to 256, that makes some 32 steps an epoch or more.
+
+    With fewer steps a small data set is undertrained after the default 20 epochs; see
+    docs/performance.md.
+    """
+    return 1 << min(max((n_rows // 32).bit_length() - 1, 5), 8)
+
+
+def describe(params, targets, n_rows, *, bounded):
     """Name the program for an estimator's parameters: resolve "auto", check what goes together.
 
-    ``bounded`` says whether all of the data to reconstruct lies in [0, 1].
+    ``n_rows`` are trained on; ``bounded`` says whether all that is to be reconstructed lies in
+    [0, 1].
     """
     output, loss = params["output_activation"], params["loss"]
     if output == "auto":
@@ -133,7 +150,9 @@ def describe(params, targets, *, bounded):
             for name, value in sorted(params.items())
             if name.startswith(ROUTED)
         ),
-        batch_size=int(params["batch_size"]),
+        batch_size=auto_batch_size(n_rows)
+        if params["batch_size"] == "auto"
+        else int(params["batch_size"]),
     )
     _check_output(architecture, targets)
     return architecture
@@ -141,16 +160,29 @@ def describe(params, targets, *, bounded):
 
 def _check_output(architecture, targets):
     """Raise where the output, or the loss, does not go with the data."""
-    output, loss = architecture.output_activation, architecture.loss
-    if isinstance(output, str) and output in OUTPUT_RANGES:
+    output, loss = _name(architecture.output_activation), _name(architecture.loss)
+    if output in OUTPUT_RANGES:
         _check_range(f"output_activation={output!r}", targets, *OUTPUT_RANGES[output])
-    if isinstance(loss, str) and loss in CROSS_ENTROPIES:
+    if loss in CROSS_ENTROPIES:
         _check_range(f"loss={loss!r}", targets, 0, 1)
-        if output == "linear" and ("loss__from_logits", True) not in architecture.options:
+        if output == "linear" and not _takes_logits(architecture):
             raise ValueError(
                 f"loss={loss!r} needs outputs between 0 and 1; got output_activation='linear': "
                 "set output_activation='sigmoid'."
             )
+
+
+def _name(value):
+    """Name of an activation or a loss that is a string, a function, a class or a `FromConfig`."""
+    if isinstance(value, str):
+        return value
+    return getattr(value.kind if isinstance(value, FromConfig) else value, "__name__", "")
+
+
+def _takes_logits(architecture):
+    if isinstance(architecture.loss, FromConfig):
+        return json.loads(architecture.loss.config).get("from_logits", False)
+    return ("loss__from_logits", True) in architecture.options
 
 
 def _check_range(what, targets, low, high):

@@ -31,20 +31,21 @@ class DeepAutoencoder(_Autoencoder):
         What training minimises.  "auto" is "binary_crossentropy" where all of the data to
         reconstruct lies in [0, 1] and the output is a sigmoid, else "mean_squared_error".  A
         function takes ``(y_true, y_pred)`` and returns a value for each row.
-    optimizer : str, Keras optimizer class or instance, default="adam"
-        Name such as "adam", "adadelta" or "sgd", a class, or an instance.  A name or a class
-        takes parameters as ``optimizer__beta_1=0.8``.
+    optimizer : str, Keras optimizer class or instance, default="muon"
+        Name such as "muon", "adam", "adadelta" or "sgd", a class, or an instance.  A name or a
+        class takes parameters as ``optimizer__beta_1=0.8``.
     learning_rate : float or "auto", default="auto"
         Highest rate of the schedule, above 0.  "auto" is an instance's own rate; for a name or
-        a class a rate that suits the schedule, such as 0.008 for "adam" with "one_cycle", or
-        Keras' default with "constant".
+        a class a rate that suits the schedule, such as 0.02 for "muon" and 0.008 for "adam"
+        with "one_cycle", or the class' default with "constant".
     learning_rate_schedule : {"one_cycle", "cosine", "constant"} or \
             keras.optimizers.schedules.LearningRateSchedule, default="one_cycle"
         How the rate changes from step to step.  "one_cycle" rises for 30 % of the steps and
         falls along a cosine to zero; "cosine" only falls.  A Keras schedule gives the rates
         itself.
-    batch_size : int, default=128
-        Rows of a mini-batch.
+    batch_size : int or "auto", default="auto"
+        Rows of a mini-batch.  "auto" is a power of two from 32 to 256 that makes 32 or more
+        steps an epoch where there are the rows for it.
     epochs : int, default=20
         Passes over the data; the most of them where ``early_stopping`` is set.
     early_stopping : bool, default=False
@@ -123,10 +124,10 @@ class DeepAutoencoder(_Autoencoder):
         code_activation="linear",
         output_activation="auto",
         loss="auto",
-        optimizer="adam",
+        optimizer="muon",
         learning_rate="auto",
         learning_rate_schedule="one_cycle",
-        batch_size=128,
+        batch_size="auto",
         epochs=20,
         early_stopping=False,
         validation_fraction=0.1,
@@ -244,20 +245,21 @@ class DenoisingAutoencoder(_Autoencoder):
         What training minimises.  "auto" is "binary_crossentropy" where all of the data to
         reconstruct lies in [0, 1] and the output is a sigmoid, else "mean_squared_error".  A
         function takes ``(y_true, y_pred)`` and returns a value for each row.
-    optimizer : str, Keras optimizer class or instance, default="adam"
-        Name such as "adam", "adadelta" or "sgd", a class, or an instance.  A name or a class
-        takes parameters as ``optimizer__beta_1=0.8``.
+    optimizer : str, Keras optimizer class or instance, default="muon"
+        Name such as "muon", "adam", "adadelta" or "sgd", a class, or an instance.  A name or a
+        class takes parameters as ``optimizer__beta_1=0.8``.
     learning_rate : float or "auto", default="auto"
         Highest rate of the schedule, above 0.  "auto" is an instance's own rate; for a name or
-        a class a rate that suits the schedule, such as 0.008 for "adam" with "one_cycle", or
-        Keras' default with "constant".
+        a class a rate that suits the schedule, such as 0.02 for "muon" and 0.008 for "adam"
+        with "one_cycle", or the class' default with "constant".
     learning_rate_schedule : {"one_cycle", "cosine", "constant"} or \
             keras.optimizers.schedules.LearningRateSchedule, default="one_cycle"
         How the rate changes from step to step.  "one_cycle" rises for 30 % of the steps and
         falls along a cosine to zero; "cosine" only falls.  A Keras schedule gives the rates
         itself.
-    batch_size : int, default=128
-        Rows of a mini-batch.
+    batch_size : int or "auto", default="auto"
+        Rows of a mini-batch.  "auto" is a power of two from 32 to 256 that makes 32 or more
+        steps an epoch where there are the rows for it.
     epochs : int, default=20
         Passes over the data; the most of them where ``early_stopping`` is set.
     early_stopping : bool, default=False
@@ -341,10 +343,10 @@ class DenoisingAutoencoder(_Autoencoder):
         code_activation="linear",
         output_activation="auto",
         loss="auto",
-        optimizer="adam",
+        optimizer="muon",
         learning_rate="auto",
         learning_rate_schedule="one_cycle",
-        batch_size=128,
+        batch_size="auto",
         epochs=20,
         early_stopping=False,
         validation_fraction=0.1,

@@ -112,18 +112,20 @@ class _Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
     def _check_parameters(self):
         check_number("n_components", self.n_components, low=1, kind=Integral)
-        check_number("batch_size", self.batch_size, low=1, kind=Integral)
+        if self.batch_size != "auto":
+            check_number("batch_size", self.batch_size, low=1, kind=Integral)
         check_number("epochs", self.epochs, low=1, kind=Integral)
         check_number("n_iter_no_change", self.n_iter_no_change, low=1, kind=Integral)
         check_number("tol", self.tol, low=0)
-        check_number("verbose", int(self.verbose), low=0, kind=Integral)
+        if not isinstance(self.verbose, bool | np.bool_):
+            check_number("verbose", self.verbose, low=0, kind=Integral)
         check_number("validation_fraction", self.validation_fraction, low=0, high=1, above=True)
         if self.validation_fraction == 1:
             raise ValueError("validation_fraction must be below 1; got 1.")
         if self.learning_rate != "auto":
             check_number("learning_rate", self.learning_rate, low=0, above=True)
         schedule = self.learning_rate_schedule
-        if not callable(schedule) and schedule not in SCHEDULES:
+        if not callable(schedule) and schedule not in list(SCHEDULES):
             raise ValueError(
                 f"learning_rate_schedule must be one of {sorted(SCHEDULES)}, or a Keras "
                 f"LearningRateSchedule; got {schedule!r}.{did_you_mean(schedule, SCHEDULES)}"
@@ -156,7 +158,7 @@ class _Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             rows, validation = weighted_rows(self, X, X_clean, sample_weight), None
             targets = X if X_clean is None else X_clean
             bounded = self._bounded if going_on else lies_within(targets, 0, 1)
-            architecture = describe(vars(self), targets, bounded=bounded)
+            architecture = describe(vars(self), targets, len(rows.index), bounded=bounded)
             noise_scale, clip = self._corruption(bounded, X_clean is not None)
             seed = make_seed(self.random_state)
             if X_val is not None:

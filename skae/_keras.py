@@ -21,16 +21,21 @@ if keras.backend.backend() != "tensorflow":
         f"{keras.backend.backend()!r}: set KERAS_BACKEND=tensorflow before Keras is imported."
     )
 
+from skae._muon import Muon
+
 LOSSES = {
     name: value
     for name, value in vars(keras.losses).items()
     if inspect.isclass(value) and issubclass(value, keras.losses.Loss)
 }
+WRAPPERS = ("Optimizer", "LossScaleOptimizer", "MultiOptimizer")  # no optimizers by themselves
 OPTIMIZERS = {
     name.lower(): value
     for name, value in vars(keras.optimizers).items()
-    if inspect.isclass(value) and issubclass(value, keras.optimizers.Optimizer)
-}
+    if inspect.isclass(value)
+    and issubclass(value, keras.optimizers.Optimizer)
+    and name not in WRAPPERS
+} | {"muon": Muon}
 
 
 def optimizer_class(optimizer):
@@ -107,13 +112,18 @@ def check_option(name, optimizer, loss):
     """Refuse a routed parameter, such as ``optimizer__beta1``, that its target does not take."""
     target, _, argument = name.partition("__")
     value = {"optimizer": optimizer, "loss": loss}[target]
+    if isinstance(value, str) and value == "auto":
+        raise ValueError(
+            f"{name} needs a loss by name; got loss='auto': set loss along with it, such as "
+            "'binary_crossentropy' or 'mean_squared_error'."
+        )
     kind = optimizer_class(value) if target == "optimizer" else loss_class(value)
     if kind is None or not (isinstance(value, str) or inspect.isclass(value)):
         raise ValueError(
             f"{name} needs {target} to be a name or a class; got {target}={value!r}, "
             "which takes no more parameters: give them where it is made."
         )
-    known = set(inspect.signature(kind).parameters) - {"self", "kwargs", "name", "reduction"}
+    known = _arguments(kind) - {"self", "kwargs", "name", "reduction"}
     if target == "optimizer":
         known.discard("learning_rate")
         if argument == "learning_rate":
@@ -123,6 +133,17 @@ def check_option(name, optimizer, loss):
             f"{name} is not a parameter of {kind.__name__}, which takes "
             f"{sorted(known)}.{did_you_mean(argument, known)}"
         )
+
+
+def _arguments(kind):
+    """Names that a class takes, and those that its ``**kwargs`` pass on to its bases."""
+    names = set()
+    for base in kind.__mro__:
+        parameters = inspect.signature(base.__init__).parameters
+        names |= set(parameters)
+        if "kwargs" not in parameters:
+            break
+    return names
 
 
 def check_activation(name, value):
@@ -156,7 +177,7 @@ def check_names(architecture):
 
 
 def _check_metric(metric):
-    if metric in ("acc", "accuracy", "ce", "crossentropy"):  # resolved by Model.compile
+    if metric in ("acc", "accuracy"):  # resolved by Model.compile
         return
     try:
         keras.metrics.get(metric)
@@ -232,10 +253,11 @@ def compiled_autoencoder(architecture):
 
     check_names(architecture)
     options = dict(architecture.options)
+    optimizer, loss = thaw(architecture.optimizer), thaw(architecture.loss)
+    if isinstance(optimizer, str):
+        optimizer = optimizer_class(optimizer)  # "muon" is ours, and Keras forgets "lamb"
     if any(name.startswith("loss__") for name in options):
-        loss = loss_class(architecture.loss)  # scikeras passes parameters to classes only
-    else:
-        loss = thaw(architecture.loss)
+        loss = loss_class(loss)  # scikeras passes parameters to classes only
 
     def model(compile_kwargs):
         *_, autoencoder = build_models(
@@ -247,7 +269,7 @@ def compiled_autoencoder(architecture):
 
     wrapper = BaseWrapper(
         model,
-        optimizer=thaw(architecture.optimizer),
+        optimizer=optimizer,
         loss=loss,
         metrics=thaw(architecture.metrics) or None,
         **{name: thaw(value) for name, value in options.items()},

@@ -5,7 +5,16 @@ import numpy as np
 # Peak rates at which a one-cycle or cosine schedule trains best; see docs/performance.md.
 # The losses are means over the features, so plain gradients are small and SGD's rate is large.
 PEAKS = {
+    "muon": 2e-2,
     "adam": 8e-3,
+    "adamw": 8e-3,
+    "nadam": 8e-3,
+    "adamax": 2e-2,
+    "rmsprop": 8e-3,
+    "lion": 2e-3,
+    "adagrad": 0.3,
+    "adadelta": 10.0,
+    "sgd": 1.0,
 }
 RISE = 0.3  # the part of a one-cycle schedule in which the rate rises
 START = 0.04  # the rate at which it starts, as a part of the peak
