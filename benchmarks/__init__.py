@@ -1,0 +1,1 @@
+"""The benchmark suite: skae beside what a user would pick instead.  ``python -m benchmarks``."""

@@ -1,0 +1,29 @@
+"""The cases, in the order of the report."""
+
+from benchmarks.cases import (
+    denoising,
+    digits,
+    encoding,
+    epoch,
+    memory,
+    quality,
+    startup,
+    time_to_loss,
+)
+
+CASES = {
+    case.name: case
+    for case in (
+        epoch.CASE,
+        time_to_loss.CASE,
+        quality.CASE,
+        denoising.EPOCH,
+        denoising.QUALITY,
+        encoding.ROWS,
+        encoding.ONE_ROW,
+        startup.IMPORT,
+        startup.UNPICKLE,
+        digits.CASE,
+        memory.CASE,
+    )
+}

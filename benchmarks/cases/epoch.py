@@ -1,0 +1,50 @@
+"""An epoch of the article's network, by everyone."""
+
+from benchmarks.contestants import ARTICLE, CONTESTANTS, FLOOR, JAX, SKAE, installed
+from benchmarks.measure import complaints, interleave, running, warm_up
+from benchmarks.results import Case, Goal, Result, Row, ratio
+
+
+def run(settings):
+    targets, missing = installed()
+    with running(targets, settings.mnist) as (workers, failures):
+        samples = sample_epochs(workers, settings, failures)
+        rows = [_row(name, seconds, workers[name]) for name, seconds in samples.items()]
+    trained = settings.epochs * (settings.rounds + 1)
+    return Result(
+        [ratio(samples, SKAE, rival) for rival in (ARTICLE, JAX, FLOOR)],
+        rows,
+        [
+            f"{settings.mnist.n_rows} rows, batch 256; one call trains {settings.epochs} epochs, "
+            f"and the test losses are those after {trained} epochs for everyone.",
+            *[f"{name}: not installed" for name in missing],
+            *complaints(failures),
+        ],
+    )
+
+
+def sample_epochs(workers, settings, failures):
+    """Seconds of an epoch, after a first call that compiles."""
+    n = settings.epochs
+    warm_up(workers, "epochs", (n,), failures)
+    measures = {
+        name: lambda w=worker: w.call("epochs", n)[0] / n for name, worker in workers.items()
+    }
+    return interleave(measures, settings.rounds, failures)
+
+
+def _row(name, seconds, worker):
+    reached = worker.call("errors")[1] or {}
+    return Row(name, seconds, remark=CONTESTANTS[name].remark, **reached)
+
+
+CASE = Case(
+    "epoch",
+    "An epoch on MNIST, the article's network, batch 256",
+    (
+        Goal("epoch: skae / article's `Model.fit`", 1 / 3.5, 1 / 5, "1/x"),
+        Goal("epoch: skae / JAX `lax.scan`", 1.0, 0.8, "x"),
+        Goal("epoch: skae / matrix products alone", 1.6, 1.2, "x"),
+    ),
+    run,
+)

@@ -1,0 +1,36 @@
+"""Peak memory of a fit, as contestants for a `Worker`.  Linux only."""
+
+import re
+from pathlib import Path
+
+from benchmarks.contestants import article, skae_fit
+
+WARM_UP_ROWS, WARM_UP_EPOCHS = 2_000, 200  # long enough for skae to choose XLA, as for all rows
+
+
+def kilobytes(name):
+    """Read a line of the kernel's account of this process: VmRSS, VmHWM (its highest so far)."""
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(rf"{name}:\s+(\d+) kB", status)[1])
+
+
+class Skae:
+    contestant = skae_fit.Training
+    warm_up_epochs = WARM_UP_EPOCHS
+
+    def __init__(self, X, X_test):
+        warm = self.contestant(X[:WARM_UP_ROWS], X_test[:WARM_UP_ROWS])
+        warm.epochs(self.warm_up_epochs)
+        self.training = self.contestant(X, X_test)
+
+    def peak(self, epochs):
+        """Bytes that a fit adds at its highest to what the process, data included, held before."""
+        Path("/proc/self/clear_refs").write_text("5")  # sets VmHWM back to VmRSS
+        before = kilobytes("VmRSS")
+        self.training.epochs(epochs)
+        return 1024 * (kilobytes("VmHWM") - before)
+
+
+class Article(Skae):
+    contestant = article.Training
+    warm_up_epochs = 2

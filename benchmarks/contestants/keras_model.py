@@ -1,0 +1,17 @@
+"""The article's network in Keras: ReLU everywhere, the code too, and a sigmoid output."""
+
+import keras
+
+from benchmarks.contestants.network import CODE, HIDDEN
+
+
+def models(n_features):
+    """Autoencoder and encoder, which share their layers."""
+    inputs = hidden = keras.Input((n_features,))
+    for units in HIDDEN:
+        hidden = keras.layers.Dense(units, activation="relu")(hidden)
+    hidden = code = keras.layers.Dense(CODE, activation="relu")(hidden)
+    for units in HIDDEN[::-1]:
+        hidden = keras.layers.Dense(units, activation="relu")(hidden)
+    outputs = keras.layers.Dense(n_features, activation="sigmoid")(hidden)
+    return keras.Model(inputs, outputs), keras.Model(inputs, code)

@@ -1,0 +1,44 @@
+"""skae with the article's network, batch size and learning rate.
+
+A fit goes on from the last one's weights.  Each checks its parameters and its data anew, and
+that is part of its time.
+"""
+
+from benchmarks.contestants.network import BATCH, CODE, HIDDEN
+from benchmarks.data import errors
+from skae import DeepAutoencoder, DenoisingAutoencoder
+
+ARTICLES = {
+    "n_components": CODE,
+    "hidden_layer_sizes": HIDDEN,
+    "code_activation": "relu",
+    "batch_size": BATCH,
+    "learning_rate_schedule": "constant",
+    "optimizer": "adam",
+    "warm_start": True,
+    "random_state": 0,
+}
+
+
+class Training:
+    estimator = DeepAutoencoder
+
+    def __init__(self, X, X_test):
+        self.X, self.X_test = X, X_test
+        self.autoencoder = self.estimator(**ARTICLES)
+
+    def epochs(self, n):
+        self.autoencoder.set_params(epochs=n).fit(self.X)
+
+    def errors(self):
+        return errors(self.X_test, self.autoencoder.reconstruct(self.X_test))
+
+    def encode(self):
+        self.autoencoder.transform(self.X)
+
+    def encode_row(self):
+        self.autoencoder.transform(self.X[:1])
+
+
+class Denoising(Training):
+    estimator = DenoisingAutoencoder

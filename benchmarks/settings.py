@@ -1,0 +1,52 @@
+"""How much of everything: a full run, whose figures count, and a quick one that shows it runs."""
+
+from dataclasses import dataclass
+
+from benchmarks.data import Mnist
+
+
+@dataclass(frozen=True)
+class Settings:
+    mnist: Mnist
+    rounds: int  # of the long measurements: every contestant once in each
+    epochs: int  # that a contestant trains in one round
+    fresh_rounds: int  # of fresh processes
+    seeds: tuple[int, ...]
+    quality_epochs: int
+    denoising_epochs: int
+    most_epochs: int  # that are tried to reach the article's loss
+    row_calls: int
+    full_article: bool
+    judged: bool  # whether the figures count
+
+
+def full(full_article):
+    return Settings(
+        mnist=Mnist(60_000, 10_000),
+        rounds=5,
+        epochs=4,
+        fresh_rounds=11,
+        seeds=(0, 1, 2),
+        quality_epochs=50,
+        denoising_epochs=30,
+        most_epochs=20,
+        row_calls=2000,
+        full_article=full_article,
+        judged=True,
+    )
+
+
+def quick(full_article):
+    return Settings(
+        mnist=Mnist(5_000, 1_000),
+        rounds=1,
+        epochs=1,
+        fresh_rounds=2,
+        seeds=(0,),
+        quality_epochs=2,
+        denoising_epochs=2,
+        most_epochs=2,
+        row_calls=20,
+        full_article=full_article,
+        judged=False,
+    )

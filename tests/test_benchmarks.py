@@ -1,0 +1,136 @@
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+# The suite is run from a checkout and is not installed.  At the end of the path, so that the
+# skae under test stays the one that is.
+sys.path.append(str(Path(__file__).parents[1]))
+
+from benchmarks import __main__, measure, report
+from benchmarks.contestants import CONTESTANTS, floor, network
+from benchmarks.data import Digits, errors
+from benchmarks.results import ratio
+
+
+class Doubler:
+    """A contestant for a `Worker`; found by name in its process."""
+
+    def __init__(self, X):
+        self.n_rows = len(X)
+
+    def double(self, value):
+        return 2 * value
+
+    def fail(self):
+        raise ValueError("no such luck")
+
+
+def test_worker_calls_in_another_process():
+    with measure.Worker("test_benchmarks:Doubler", Digits()) as worker:
+        seconds, value = worker.call("double", 21)
+        assert value == 42
+        assert 0 < seconds < 1
+        with pytest.raises(measure.Failed, match="ValueError: no such luck"):
+            worker.call("fail")
+        with pytest.raises(measure.Failed, match="process"):
+            worker.call("double", 21)
+
+
+def test_interleave_takes_turns_and_leaves_out_who_fails(monkeypatch):
+    monkeypatch.setattr(measure, "SETTLE", 0)
+    order = []
+
+    def sample(name):
+        order.append(name)
+        if name == "B" and len(order) > 3:
+            raise measure.Failed("gone")
+        return len(order)
+
+    failures = {}
+    samples = measure.interleave({n: lambda n=n: sample(n) for n in "ABC"}, 3, failures)
+    assert "".join(order) == "ABCABCAC"
+    assert samples == {"A": [1, 4, 7], "C": [3, 6, 8]}
+    assert failures == {"B": "gone"}
+
+
+def test_fresh_returns_what_was_printed_last():
+    assert measure.fresh("import sys; print('x'); print(sys.argv[1])", "1.5") == 1.5
+    with pytest.raises(measure.Failed, match="ZeroDivisionError"):
+        measure.fresh("1 / 0")
+
+
+def test_ratio_is_of_medians_and_none_without_samples():
+    assert ratio({"a": [1, 2, 30], "b": [4, 8, 5]}, "a", "b") == 2 / 5
+    assert ratio({"a": [1.0]}, "a", "b") is None
+
+
+@pytest.mark.parametrize(
+    ("value", "form", "text"),
+    [
+        (0.25, "1/x", "1/4"),
+        (1 / 3.5, "1/x", "1/3.5"),
+        (1.126, "x", "1.13"),
+        (0.0745, "loss", "0.0745"),
+        (60e-6, "us", "60 us"),
+        (None, "x", "-"),
+    ],
+)
+def test_figures_are_written_as_their_goals(value, form, text):
+    assert report.figure(value, form) == text
+
+
+def test_verdict():
+    assert report.verdict(1.0, 1.0, judged=True) == "pass"
+    assert report.verdict(1.1, 1.0, judged=True) == "fail"
+    assert report.verdict(1.0, 1.0, judged=False) == "-"
+    assert report.verdict(None, 1.0, judged=True) == "-"
+
+
+def test_errors_match_their_definitions():
+    clean, outputs = np.array([[1.0, 0.0]]), np.array([[0.5, 0.25]])
+    reached = errors(clean, outputs)
+    np.testing.assert_allclose(reached["bce"], -(np.log(0.5) + np.log(0.75)) / 2)
+    np.testing.assert_allclose(reached["mse"], (0.25 + 0.0625) / 2)
+
+
+def test_floor_encodes_with_the_first_three_products(monkeypatch):
+    monkeypatch.setattr(floor, "BLOCK", 7)
+    X = np.random.default_rng(0).random((20, 50), np.float32)
+    products = floor.Training(X, X)
+    first, second, third = products.kernels[:3]
+    np.testing.assert_allclose(products.encode(), X @ first @ second @ third, rtol=1e-4, atol=1e-2)
+
+
+def test_floor_takes_every_product_of_a_step(monkeypatch):
+    shapes = []
+
+    def matmul(a, b, out):
+        shapes.append((a.shape, b.shape))
+        return np.dot(a, b, out=out)
+
+    X = np.random.default_rng(0).random((10, 50), np.float32)
+    products = floor.Training(X, X)
+    monkeypatch.setattr(floor.np, "matmul", matmul)
+    products.epochs(1)
+    layers = network.shapes(50)
+    forward = [((10, rows), (rows, columns)) for rows, columns in layers]
+    kernels = [((rows, 10), (10, columns)) for rows, columns in layers]
+    inputs = [((10, columns), (columns, rows)) for rows, columns in layers[1:]]
+    assert sorted(shapes) == sorted(forward + kernels + inputs)
+
+
+def test_every_contestant_has_its_file():
+    folder = Path(floor.__file__).parent
+    assert all((folder / f"{c.module}.py").is_file() for c in CONTESTANTS.values())
+
+
+def test_cases_without_mnist_are_skipped_with_a_reason(tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("SKAE_DATA", raising=False)
+    __main__.main(["--quick", "--only", "quality", "--output", str(tmp_path)])
+    assert "set SKAE_DATA to a folder with mnist.npz" in capsys.readouterr().out
+    record = json.loads((tmp_path / "results.json").read_text())
+    assert record["cases"][0]["goals"][0]["value"] is None
+    assert (tmp_path / "results.md").is_file()
