@@ -5,6 +5,7 @@ the program stands here, and nothing that does not: learning rates, the noise sc
 seeds, sample weights and the number of rows are arguments of the program.
 """
 
+import inspect
 import itertools
 import json
 from collections.abc import Hashable
@@ -48,6 +49,12 @@ class FromConfig:
         if "learning_rate" in config:  # an optimizer's: an argument, no part of the structure
             config["learning_rate"] = 0.0
         return cls(type(value), json.dumps(config, sort_keys=True))
+
+    @property
+    def left_out(self):
+        """What the class takes but its configuration does not name: a copy loses it."""
+        taken = set(inspect.signature(self.kind).parameters) - {"args", "kwargs", "dtype"}
+        return sorted(taken - set(json.loads(self.config)))
 
     def build(self):
         """Make a new object, which shares nothing with the one described."""

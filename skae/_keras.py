@@ -4,6 +4,8 @@ Imported inside ``fit`` and by the Keras attributes, never with the package.
 """
 
 import inspect
+import os
+import sys
 
 import numpy as np
 
@@ -11,17 +13,22 @@ from skae._architecture import FromConfig, thaw
 from skae._parameters import did_you_mean
 from skae._quiet import without_banners
 
+is_first = "tensorflow" not in sys.modules
 with without_banners():
     import keras
     import tensorflow as tf
+
+    from skae._muon import Muon
+
+if is_first and os.environ.get("OMP_NUM_THREADS", "").isdecimal():
+    # joblib gives each worker its share of the cores so, and TensorFlow does not look there
+    tf.config.threading.set_intra_op_parallelism_threads(int(os.environ["OMP_NUM_THREADS"]))
 
 if keras.backend.backend() != "tensorflow":
     raise ImportError(
         "skae trains with Keras' TensorFlow backend, but Keras runs on "
         f"{keras.backend.backend()!r}: set KERAS_BACKEND=tensorflow before Keras is imported."
     )
-
-from skae._muon import Muon
 
 LOSSES = {
     name: value
@@ -170,10 +177,23 @@ def check_names(architecture):
         check_activation(which, getattr(architecture, which))
     optimizer_class(architecture.optimizer)
     loss_class(architecture.loss)
+    for which in ("optimizer", "loss"):
+        _check_whole(which, getattr(architecture, which))
     for name, _ in architecture.options:
         check_option(name, architecture.optimizer, architecture.loss)
     for metric in thaw(architecture.metrics):
         _check_metric(metric)
+
+
+def _check_whole(name, value):
+    """Refuse an instance that Keras cannot copy, as ``Huber(delta=0.1)``: its delta gets lost."""
+    if isinstance(value, FromConfig) and value.left_out:
+        kind, argument = value.kind.__name__, value.left_out[0]
+        raise ValueError(
+            f"{name} must be an instance whose get_config() names all of its arguments; that of "
+            f"{kind} leaves out {value.left_out}, which clone and pickle would lose: set "
+            f"{name} to the class {kind} itself, and {name}__{argument}."
+        )
 
 
 def _check_metric(metric):

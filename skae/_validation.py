@@ -13,7 +13,10 @@ ROW_FORMAT = {"accept_sparse": "csr", "dtype": "numeric", "order": "C"}
 
 def check_rows(estimator, X, *, reset=False, min_samples=1):
     """Validate the rows of ``X`` against the features that the estimator knows."""
-    return validate_data(estimator, X, reset=reset, ensure_min_samples=min_samples, **ROW_FORMAT)
+    X = validate_data(estimator, X, reset=reset, ensure_min_samples=min_samples, **ROW_FORMAT)
+    if X.dtype == object:  # from a list: only what shows its dtype is converted at once
+        X = check_array(X, input_name="X", estimator=estimator, **ROW_FORMAT)
+    return X
 
 
 def check_clean(estimator, name, X_clean, X):
