@@ -1,6 +1,37 @@
-"""Settings that must stand before SciPy is imported."""
+"""Settings that must stand before SciPy is imported, and the data and estimators of most tests."""
 
 import os
 
 # scikit-learn's check_estimator skips its array API check without it
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
+
+import pytest
+from sklearn.datasets import load_digits
+
+from skae import DeepAutoencoder
+
+
+@pytest.fixture(scope="session")
+def X():
+    """300 digits of 64 pixels in [0, 1]; float64, exact in float32, and read-only."""
+    X = load_digits().data[:300] / 16
+    X.flags.writeable = False
+    return X
+
+
+@pytest.fixture(scope="session")
+def small():
+    """Make a small autoencoder; all of them share one compiled program unless told otherwise."""
+
+    def make(kind=DeepAutoencoder, **params):
+        defaults = {
+            "n_components": 4,
+            "hidden_layer_sizes": (16,),
+            "optimizer": "adam",
+            "batch_size": 32,
+            "epochs": 3,
+            "random_state": 0,
+        }
+        return kind(**(defaults | params))
+
+    return make
