@@ -10,6 +10,7 @@ from scipy import sparse, special
 
 # Rows go through all layers in blocks whose widest activation stays within a core's cache.
 BLOCK_BYTES = 1 << 20
+MIN_BLOCK_ROWS = 64
 
 
 def _linear(h):
@@ -42,7 +43,12 @@ def _softplus(h):
 
 
 def _sigmoid(h):
-    return special.expit(h, out=h)
+    """Compute it as (1 + tanh(h / 2)) / 2: NumPy's tanh is vectorised, SciPy's expit is not."""
+    h *= 0.5
+    np.tanh(h, out=h)
+    h *= 0.5
+    h += 0.5
+    return h
 
 
 def _silu(h):
@@ -142,13 +148,11 @@ class Network:
 
     def squared_errors(self, X):
         """Mean squared error of each row's reconstruction, a block of rows at a time."""
-        dtype = output_dtype(X)
-        layers = self._layers(dtype)
-        errors = np.empty(X.shape[0], dtype)
-        for rows in blocks(X.shape[0], max(self.layer_sizes) * dtype.itemsize):
-            block = X[rows].toarray() if sparse.issparse(X) else X[rows]
-            difference = np.subtract(block, _forward(layers, block, dtype), dtype=dtype)
-            errors[rows] = np.einsum("ij,ij->i", difference, difference) / X.shape[1]
+        errors = np.empty(X.shape[0], output_dtype(X))
+        for rows, block, outputs in _forward(self._layers(errors.dtype), X):
+            dense = block.toarray() if sparse.issparse(block) else block
+            np.subtract(outputs, dense, out=outputs)
+            errors[rows] = np.einsum("ij,ij->i", outputs, outputs) / X.shape[1]
         return errors
 
     def _layers(self, dtype):
@@ -160,13 +164,12 @@ class Network:
         return self._casts[dtype]
 
     def _run(self, X, first, last):
-        dtype = output_dtype(X)
-        layers = self._layers(dtype)[first:last]
-        widths = self.layer_sizes[first:][: len(layers) + 1]
-        out = np.empty((X.shape[0], widths[-1]), dtype)
-        for rows in blocks(X.shape[0], max(widths) * dtype.itemsize):
-            out[rows] = _forward(layers, X[rows], dtype)
-        return out
+        layers = self._layers(output_dtype(X))[first:last]
+        last_kernel = layers[-1][0]
+        result = np.empty((X.shape[0], last_kernel.shape[1]), last_kernel.dtype)
+        for rows, _, outputs in _forward(layers, X):
+            result[rows] = outputs
+        return result
 
 
 def output_dtype(X):
@@ -174,20 +177,27 @@ def output_dtype(X):
     return np.dtype(np.float32 if X.dtype == np.float32 else np.float64)
 
 
-def blocks(n_rows, bytes_per_row):
-    """Cut ``n_rows`` into slices of at most `BLOCK_BYTES`, of at least 64 rows."""
-    size = max(64, BLOCK_BYTES // bytes_per_row)
-    return [slice(start, min(start + size, n_rows)) for start in range(0, n_rows, size)]
+def _forward(layers, X):
+    """Run the rows of a dense or CSR matrix through the layers, a block of them at a time.
 
-
-def _forward(layers, block, dtype):
-    """Run one block of rows, dense or CSR, through the layers."""
-    h = block.astype(dtype, copy=False)
-    for kernel, bias, activation in layers:
-        h = h @ kernel  # a sparse block is multiplied as it is: the product is dense
-        h += bias
-        h = activation(h)
-    return h
+    Yields the block's slice, its rows, and its outputs, whose memory serves for the next block.
+    """
+    dtype = layers[0][0].dtype
+    widths = [kernel.shape[1] for kernel, *_ in layers]
+    size = max(MIN_BLOCK_ROWS, BLOCK_BYTES // (max(X.shape[1], *widths) * dtype.itemsize))
+    buffers = [np.empty((min(size, X.shape[0]), width), dtype) for width in widths]
+    for start in range(0, X.shape[0], size):
+        rows = slice(start, min(start + size, X.shape[0]))
+        h = block = X[rows].astype(dtype, copy=False)
+        for (kernel, bias, activation), buffer in zip(layers, buffers, strict=True):
+            product = buffer[: block.shape[0]]
+            if sparse.issparse(h):
+                product = h @ kernel  # as it is: the product is dense
+            else:
+                np.matmul(h, kernel, out=product)
+            product += bias
+            h = activation(product)
+        yield rows, block, h
 
 
 def _numpy_activation(activation):

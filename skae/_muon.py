@@ -14,6 +14,9 @@ COEFFICIENTS = (
     (1.9562, -1.3375, 0.3839),
     (1.8751, -1.2501, 0.3750),
 )
+# A product with a long inner dimension and a small result is cut along the inner one among the
+# threads, and its bits would depend on how many there are: it is cut into these pieces instead.
+INNER = 128
 
 
 @keras.saving.register_keras_serializable("skae")
@@ -53,7 +56,8 @@ class Muon(keras.optimizers.Muon):
         if x.shape[0] > x.shape[1]:
             return ops.transpose(self.zeropower_via_newtonschulz5(ops.transpose(x), steps))
         x = x / (ops.max(ops.abs(x)) + 1e-30)  # the fourth powers below would underflow
-        gram = x @ ops.transpose(x)
+        pieces = [x[:, start : start + INNER] for start in range(0, x.shape[1], INNER)]
+        gram = sum(piece @ ops.transpose(piece) for piece in pieces)
         bound = ops.sqrt(ops.sum(gram * gram)) + 1e-7  # of the largest eigenvalue
         gram = gram / bound
         identity = ops.eye(x.shape[0])
