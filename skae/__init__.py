@@ -6,6 +6,7 @@ the second with the first figure.
 
 from skae import datasets
 from skae._autoencoder import DeepAutoencoder, DenoisingAutoencoder
+from skae._cache import clear_programs, limit_programs
 from skae._noise import GaussianNoise
 from skae._plot import LossCurveDisplay, ReconstructionDisplay
 
@@ -16,5 +17,7 @@ __all__ = [
     "GaussianNoise",
     "ReconstructionDisplay",
     "LossCurveDisplay",
+    "clear_programs",
+    "limit_programs",
     "datasets",
 ]

@@ -1,13 +1,11 @@
-"""Compiled training programs, and the bounded cache that keeps them."""
+"""Compiled training programs."""
 
-import contextlib
 import functools
 import threading
-from collections import OrderedDict
 
 import numpy as np
 
-from skae._keras import build_metrics, compiled_autoencoder, keras, row_losses, tf
+from skae._keras import build_metrics, compiled_autoencoder, row_losses, tf
 
 CHUNK_BYTES = 1 << 24
 MAX_CHUNK_STEPS = 256
@@ -137,56 +135,3 @@ class Program:
         if self.has_metrics:
             self.model.compute_metrics(inputs, targets, outputs, weight)
         return tf.reduce_sum(losses * weight)
-
-
-class ProgramCache:
-    """The programs used last, by architecture; the oldest makes room for a new one."""
-
-    def __init__(self, max_size=32):
-        self.max_size = max_size
-        self._programs = OrderedDict()
-        self._lock = threading.Lock()
-
-    def __len__(self):
-        return len(self._programs)
-
-    @contextlib.contextmanager
-    def borrow(self, architecture, jit):
-        """Lend the program for one fit.
-
-        A program whose fit ended in an exception may have been left half traced: it is
-        dropped.
-        """
-        key = (architecture, jit)
-        with self._lock:
-            program = self._programs.get(key)
-            if program is None:
-                program = self._programs[key] = Program(architecture, jit)
-            self._programs.move_to_end(key)
-            self._shrink()
-        try:
-            with program.lock:
-                yield program
-        except BaseException:
-            with self._lock:
-                if self._programs.get(key) is program:
-                    del self._programs[key]
-            raise
-
-    def resize(self, max_size):
-        with self._lock:
-            self.max_size = max_size
-            self._shrink()
-
-    def clear(self):
-        with self._lock:
-            self._programs.clear()
-
-    def _shrink(self):
-        while len(self._programs) > self.max_size:
-            self._programs.popitem(last=False)
-
-
-programs = ProgramCache()
-
-__all__ = ["Program", "ProgramCache", "keras", "pays_for_xla", "programs"]

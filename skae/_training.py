@@ -5,8 +5,9 @@ import math
 import numpy as np
 
 from skae._batches import Feeder, GaussianCorruption
+from skae._cache import programs
 from skae._keras import initial_weights, own_learning_rate
-from skae._programs import pays_for_xla, programs
+from skae._programs import pays_for_xla
 from skae._records import State, TrainResult
 from skae._schedules import learning_rates, rate_and_schedule
 

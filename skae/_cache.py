@@ -1,0 +1,100 @@
+"""The bounded cache of compiled programs."""
+
+import contextlib
+import threading
+from collections import OrderedDict
+from numbers import Integral
+
+from skae._parameters import check_number
+
+
+class ProgramCache:
+    """The programs used last, by architecture; the oldest makes room for a new one."""
+
+    def __init__(self, max_size=32):
+        self.max_size = max_size
+        self._programs = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self):
+        return len(self._programs)
+
+    @contextlib.contextmanager
+    def borrow(self, architecture, jit):
+        """Lend the program for one fit.
+
+        A program whose fit ended in an exception may have been left half traced: it is
+        dropped.
+        """
+        key = (architecture, jit)
+        from skae._programs import Program
+
+        with self._lock:
+            program = self._programs.get(key)
+            if program is None:
+                program = self._programs[key] = Program(architecture, jit)
+            self._programs.move_to_end(key)
+            self._shrink()
+        try:
+            with program.lock:
+                yield program
+        except BaseException:
+            with self._lock:
+                if self._programs.get(key) is program:
+                    del self._programs[key]
+            raise
+
+    def resize(self, max_size):
+        with self._lock:
+            self.max_size = max_size
+            self._shrink()
+
+    def clear(self):
+        with self._lock:
+            self._programs.clear()
+
+    def _shrink(self):
+        while len(self._programs) > self.max_size:
+            self._programs.popitem(last=False)
+
+
+programs = ProgramCache()
+
+
+def clear_programs():
+    """Forget every compiled program, and free what it holds.
+
+    The next fit of each structure compiles anew.  Fits that are running keep theirs.
+
+    Examples
+    --------
+    >>> import skae
+    >>> skae.clear_programs()
+    """
+    programs.clear()
+
+
+def limit_programs(max_programs):
+    """Set how many compiled programs are kept; 32 at the start.
+
+    A program is kept for each structure: the widths of the layers, the activations, the loss,
+    the optimizer with its constants, the metrics and the batch size.  Where there are more
+    structures than programs, the one that was not used for longest makes room.
+
+    Parameters
+    ----------
+    max_programs : int
+        At least 1.
+
+    Raises
+    ------
+    ValueError
+        If ``max_programs`` is below 1.
+
+    Examples
+    --------
+    >>> import skae
+    >>> skae.limit_programs(32)
+    """
+    check_number("max_programs", max_programs, low=1, kind=Integral)
+    programs.resize(max_programs)
