@@ -427,7 +427,7 @@ class LossCurveDisplay:
     def _mark_best(self, losses, prefix, color):
         best = int(np.argmin(losses))
         epoch = len(self.loss) - len(losses) + best + 1
-        label = f"{prefix}best: {losses[best]:.4g} in epoch {epoch}"
+        label = f"{prefix}best: {losses[best]:#.4g} in epoch {epoch}"
         style = {"marker": "o", "color": color, "mec": "white", "ms": 9, "linestyle": "none"}
         return self.ax_.plot([epoch], [losses[best]], label=label, **style)
 

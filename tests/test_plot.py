@@ -1,0 +1,286 @@
+import subprocess
+import sys
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from matplotlib import pyplot as plt
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from scipy.sparse import csr_array
+from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skae import DeepAutoencoder, LossCurveDisplay, ReconstructionDisplay
+
+
+@pytest.fixture(autouse=True)
+def no_windows():
+    plt.switch_backend("agg")
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def pca(X):
+    return PCA(6).fit(X)
+
+
+@pytest.fixture(scope="module")
+def noisy(X):
+    return X + np.random.default_rng(0).normal(scale=0.3, size=X.shape)
+
+
+def image(panel):
+    (drawn,) = panel.get_images()
+    return np.asarray(drawn.get_array())
+
+
+def labels(ax):
+    return [text.get_text() for text in ax.texts]
+
+
+def test_image_panels_show_originals_codes_and_reconstructions(pca, X):
+    display = ReconstructionDisplay.from_estimator(pca, X, rows=4, image_shape=(8, 8))
+    codes = pca.transform(X)
+    restored = pca.inverse_transform(codes)
+    assert display.axes_.shape == (3, 4)
+    for i, (original, code, reconstruction) in enumerate(display.axes_.T):
+        np.testing.assert_array_equal(image(original), X[i].reshape(8, 8))
+        np.testing.assert_allclose(image(code).ravel(), codes[i])
+        np.testing.assert_allclose(image(reconstruction).ravel(), restored[i])
+    assert [label.split(":")[0] for label in labels(display.ax_)] == [
+        "original",
+        "code",
+        "reconstruction",
+    ]
+
+
+def test_corrupted_rows_are_what_is_encoded(pca, X, noisy):
+    display = ReconstructionDisplay.from_estimator(
+        pca, X, X_corrupted=noisy, rows=3, image_shape=(8, 8)
+    )
+    assert display.axes_.shape == (4, 3)
+    np.testing.assert_array_equal(image(display.axes_[0, 2]).ravel(), X[2])
+    np.testing.assert_array_equal(image(display.axes_[1, 2]).ravel(), noisy[2])
+    expected = pca.inverse_transform(pca.transform(noisy[:3]))
+    np.testing.assert_allclose(image(display.axes_[3, 2]).ravel(), expected[2])
+
+
+def test_images_share_the_scale_of_the_originals_and_codes_one_around_zero(pca, X, noisy):
+    display = ReconstructionDisplay.from_estimator(
+        pca, X, X_corrupted=noisy, rows=3, image_shape=(8, 8)
+    )
+    for row in (0, 1, 3):
+        limits = {panel.get_images()[0].get_clim() for panel in display.axes_[row]}
+        assert limits == {(X[:3].min(), X[:3].max())}
+    largest = np.abs(pca.transform(noisy[:3])).max()
+    assert {panel.get_images()[0].get_clim() for panel in display.axes_[2]} == {(-largest, largest)}
+
+
+def test_rows_are_chosen_by_number(pca, X):
+    display = ReconstructionDisplay.from_estimator(pca, X, rows=[7, 2], image_shape=(8, 8))
+    np.testing.assert_array_equal(display.originals, X[[7, 2]])
+
+
+def test_fewer_rows_than_asked_for_are_all_drawn(pca, X):
+    display = ReconstructionDisplay.from_estimator(pca, X[:2], rows=10, image_shape=(8, 8))
+    assert display.axes_.shape == (3, 2)
+
+
+@pytest.mark.parametrize("container", [csr_array, pd.DataFrame, pl.DataFrame, np.ndarray.tolist])
+def test_every_kind_of_table_is_drawn_alike(X, container, small):
+    rows = container(X)
+    estimator = small().fit(rows if container is not np.ndarray.tolist else X)
+    display = ReconstructionDisplay.from_estimator(estimator, rows, rows=3, image_shape=(8, 8))
+    np.testing.assert_array_equal(image(display.axes_[0, 2]).ravel(), X[2])
+    np.testing.assert_allclose(
+        image(display.axes_[2, 1]).ravel(), estimator.reconstruct(rows)[1], rtol=1e-5, atol=1e-6
+    )
+
+
+def test_pandas_codes_and_pipelines_are_drawn(X):
+    pipeline = make_pipeline(StandardScaler(), PCA(6)).set_output(transform="pandas").fit(X)
+    display = ReconstructionDisplay.from_estimator(pipeline, X, rows=2)
+    np.testing.assert_allclose(display.codes, np.asarray(pipeline.transform(X))[:2])
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (2, 8), (4, 4, 1)])
+def test_grey_images_may_be_of_any_shape(shape):
+    rows = np.random.default_rng(0).uniform(size=(3, 16))
+    display = ReconstructionDisplay(rows, rows[:, :4], rows, image_shape=shape).plot()
+    assert image(display.axes_[0, 0]).shape == shape[:2]
+
+
+def test_colour_images_are_drawn_in_their_colours():
+    rows = np.random.default_rng(0).uniform(-0.2, 1.2, size=(2, 12))
+    display = ReconstructionDisplay(rows, rows[:, :4], rows, image_shape=(2, 2, 3)).plot()
+    np.testing.assert_array_equal(image(display.axes_[0, 1]).ravel(), np.clip(rows[1], 0, 1))
+
+
+@pytest.mark.parametrize(
+    ("n_components", "code_shape", "expected"),
+    [
+        (32, "auto", (4, 8)),
+        (6, "auto", (2, 3)),
+        (1, "auto", (1, 1)),
+        (7, "auto", None),
+        (6, (6, 1), (6, 1)),
+        (6, None, None),
+    ],
+)
+def test_codes_are_images_where_they_make_a_fair_rectangle_and_else_bars(
+    n_components, code_shape, expected
+):
+    rng = np.random.default_rng(0)
+    rows, codes = rng.uniform(size=(2, 16)), rng.normal(size=(2, n_components))
+    display = ReconstructionDisplay(rows, codes, rows, image_shape=(4, 4), code_shape=code_shape)
+    panel = display.plot().axes_[1, 0]
+    if expected:
+        assert image(panel).shape == expected
+    else:
+        assert not panel.get_images()
+        np.testing.assert_allclose([bar.get_height() for bar in panel.patches], codes[0])
+
+
+def test_tabular_rows_are_paired_lines_above_bars(pca, X, noisy):
+    display = ReconstructionDisplay.from_estimator(pca, X, X_corrupted=noisy, rows=3)
+    codes = pca.transform(noisy[:3])
+    assert display.axes_.shape == (2, 3)
+    for i, (lines, bars) in enumerate(display.axes_.T):
+        drawn = {line.get_label(): line.get_ydata() for line in lines.get_lines()}
+        np.testing.assert_array_equal(drawn["noisy"], noisy[i])
+        np.testing.assert_array_equal(drawn["original"], X[i])
+        np.testing.assert_allclose(drawn["denoised"], pca.inverse_transform(codes)[i])
+        np.testing.assert_allclose([bar.get_height() for bar in bars.patches], codes[i])
+    legend = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert legend == ["noisy", "original", "denoised"]
+
+
+@pytest.mark.parametrize("image_shape", [None, (8, 8)])
+@pytest.mark.parametrize("code_shape", [None, "auto"])
+def test_labels_and_panels_do_not_overlap(pca, X, noisy, image_shape, code_shape):
+    display = ReconstructionDisplay.from_estimator(
+        pca, X, X_corrupted=noisy, rows=1, image_shape=image_shape, code_shape=code_shape
+    )
+    display.figure_.canvas.draw()
+    things = [*display.axes_.ravel(), *display.ax_.texts, display.ax_.get_legend()]
+    boxes = [thing.get_tightbbox() for thing in things if thing is not None]
+    for i, box in enumerate(boxes):
+        overlaps = [other for other in boxes[:i] if box.overlaps(other)]
+        assert not overlaps, things[i]
+        assert display.figure_.bbox.padded(1).containsx(box.x0)
+        assert display.figure_.bbox.padded(1).containsy(box.y0)
+
+
+def test_panels_keep_inside_the_axes_they_are_given(pca, X):
+    figure = Figure()
+    left, right = figure.subplots(1, 2)
+    display = ReconstructionDisplay.from_estimator(pca, X, rows=3, image_shape=(8, 8), ax=right)
+    assert display.ax_ is right
+    assert display.figure_ is figure
+    for panel in display.axes_.ravel():
+        assert right.bbox.padded(1).containsx(panel.bbox.x0)
+        assert not left.bbox.overlaps(panel.bbox)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"image_shape": (8, 9)}, r"image_shape must .* the 64 values of a row; got \(8, 9\)"),
+        ({"code_shape": (2, 2)}, r"code_shape must .* the 6 values of a row; got \(2, 2\)"),
+        ({"X_corrupted": np.zeros((2, 64))}, r"X_corrupted .* \(300, 64\); got shape \(2, 64\)"),
+    ],
+)
+def test_shapes_that_do_not_fit_are_refused(pca, X, options, message):
+    with pytest.raises(ValueError, match=message):
+        ReconstructionDisplay.from_estimator(pca, X, **options)
+    assert not plt.get_fignums()
+
+
+@pytest.mark.parametrize("display", [ReconstructionDisplay, LossCurveDisplay])
+def test_an_unfitted_estimator_is_refused(display, X):
+    with pytest.raises(NotFittedError):
+        display.from_estimator(
+            DeepAutoencoder(), *([X] if display is ReconstructionDisplay else [])
+        )
+
+
+@pytest.fixture(scope="module")
+def fitted(small, X):
+    return small(epochs=4).fit(X[:200], X_val=X[200:])
+
+
+def test_loss_curves_are_the_history_and_the_best_epoch_is_marked(fitted):
+    display = LossCurveDisplay.from_estimator(fitted)
+    training, validation, best = display.lines_
+    np.testing.assert_array_equal(training.get_xdata(), [1, 2, 3, 4])
+    np.testing.assert_array_equal(training.get_ydata(), fitted.history_["loss"])
+    np.testing.assert_array_equal(validation.get_ydata(), fitted.history_["val_loss"])
+    epoch = int(np.argmin(fitted.history_["val_loss"])) + 1
+    np.testing.assert_array_equal(best.get_xdata(), [epoch])
+    np.testing.assert_array_equal(best.get_ydata(), [min(fitted.history_["val_loss"])])
+    texts = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert texts[:2] == ["DeepAutoencoder, training", "DeepAutoencoder, validation"]
+    assert texts[2].endswith(f"in epoch {epoch}")
+
+
+def test_without_validation_the_lowest_training_loss_is_marked():
+    display = LossCurveDisplay([0.4, 0.2, 0.3]).plot()
+    training, best = display.lines_
+    assert training.get_label() == "training"
+    assert best.get_label() == "best: 0.2000 in epoch 2"
+
+
+def test_validation_of_the_last_epochs_only_stands_at_these():
+    display = LossCurveDisplay([0.4, 0.3, 0.2], val_loss=[0.25, 0.35]).plot()
+    _, validation, best = display.lines_
+    np.testing.assert_array_equal(validation.get_xdata(), [2, 3])
+    np.testing.assert_array_equal(best.get_xdata(), [2])
+
+
+def test_estimators_on_one_axes_differ_in_colour_and_each_keeps_its_own():
+    first = LossCurveDisplay([0.3, 0.2], val_loss=[0.4, 0.3], name="a").plot()
+    second = LossCurveDisplay([0.5, 0.4], val_loss=[0.6, 0.5], name="b").plot(ax=first.ax_)
+    colours = [{to_rgb(line.get_color()) for line in d.lines_} for d in (first, second)]
+    assert [len(colour) for colour in colours] == [1, 1]
+    assert colours[0] != colours[1]
+    assert second.figure_ is first.figure_
+    assert len(first.ax_.get_legend().get_texts()) == 6
+
+
+def test_an_estimator_without_history_is_refused(pca):
+    with pytest.raises(TypeError, match=r"with a history_; got PCA"):
+        LossCurveDisplay.from_estimator(pca)
+
+
+def test_a_history_without_epochs_is_refused(fitted):
+    from copy import copy
+
+    interrupted = copy(fitted)
+    interrupted.history_ = {}
+    with pytest.raises(ValueError, match="holds no epoch"):
+        LossCurveDisplay.from_estimator(interrupted)
+
+
+def test_given_axes_open_no_figure_and_no_setting_changes(pca, X, fitted):
+    before = mpl.rcParams.copy()
+    left, right = Figure().subplots(1, 2)
+    ReconstructionDisplay.from_estimator(pca, X, rows=2, ax=left)
+    LossCurveDisplay.from_estimator(fitted, ax=right)
+    assert not plt.get_fignums()
+    LossCurveDisplay.from_estimator(fitted)
+    assert len(plt.get_fignums()) == 1
+    assert mpl.rcParams == before
+
+
+def test_matplotlib_comes_with_the_first_figure_only():
+    program = "import sys, skae; print('matplotlib' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "False"
