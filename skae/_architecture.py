@@ -48,6 +48,7 @@ class FromConfig:
         config = value.get_config()
         if "learning_rate" in config:  # an optimizer's: an argument, no part of the structure
             config["learning_rate"] = 0.0
+            config["name"] = value.__class__.__name__  # Keras counts them: adam, adam_1, ...
         return cls(type(value), json.dumps(config, sort_keys=True))
 
     @property

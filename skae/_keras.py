@@ -303,6 +303,13 @@ def row_losses(model):
     loss = keras.losses.get(model.loss)
     if isinstance(loss, keras.losses.Loss):
         loss = loss.call  # before the reduction: the rows are weighted and summed here
+    example = keras.ops.full((2, model.output_shape[-1]), 0.5)
+    shape = tuple(loss(example, example).shape)
+    if shape != (2,):
+        raise ValueError(
+            "loss must return one value for each row, of shape (n_rows,); "
+            f"got {model.loss!r}, which returned shape {shape} for 2 rows."
+        )
     return loss
 
 

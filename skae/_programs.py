@@ -124,14 +124,10 @@ class Program:
             total += self._loss(inputs[step], targets[step], weight[step], training=False)
         return total
 
+    @tf.autograph.experimental.do_not_convert  # the user's functions run as written, as in Keras
     def _loss(self, inputs, targets, weight, training):
         outputs = self.model(inputs, training=training)
         losses = self._row_losses(targets, outputs)
-        if losses.shape.rank != 1:
-            raise ValueError(
-                "loss must return one value for each row, of shape (n_rows,); "
-                f"got {self.model.loss!r}, which returned shape {losses.shape}."
-            )
         if self.has_metrics:
             self.model.compute_metrics(inputs, targets, outputs, weight)
         return tf.reduce_sum(losses * weight)
