@@ -1,5 +1,8 @@
 """Chunks of mini-batches, gathered from an array or a sparse matrix as training asks for them."""
 
+import itertools
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy import sparse
@@ -66,12 +69,14 @@ class Feeder:
         self.rows = rows
         self.corruption = corruption
         self.pad = pad
-        n_features = rows.inputs.shape[1]
-        steps = chunk_steps if pad else min(chunk_steps, -(-len(rows.index) // batch_size))
-        self.inputs = aligned_zeros((steps, batch_size, n_features))
+        n_steps = -(-len(rows.index) // batch_size)
+        shape = (chunk_steps if pad else min(chunk_steps, n_steps), batch_size)
         apart = rows.targets is not None or corruption is not None
-        self.targets = aligned_zeros(self.inputs.shape) if apart else self.inputs
-        self.weight = aligned_zeros((steps, batch_size))
+        # one chunk is gathered while the program reads the other
+        self.buffers = [
+            Buffers(shape, rows.inputs.shape[1], apart=apart)
+            for _ in range(1 if n_steps <= chunk_steps else 2)
+        ]
 
     def chunks(self, order, rng=None):
         """Yield ``(inputs, targets, weight, n_steps)`` for the rows in the given order.
@@ -80,28 +85,47 @@ class Feeder:
         """
         if self.corruption is not None:
             self.corruption.start(rng)
-        capacity = self.weight.size
-        for start in range(0, len(order), capacity):
-            yield self._gather(self.rows.index[order[start : start + capacity]])
+        capacity = self.buffers[0].weight.size
+        parts = [order[start : start + capacity] for start in range(0, len(order), capacity)]
+        if len(parts) == 1:
+            yield self._gather(self.buffers[0], parts[0])
+            return
+        with ThreadPoolExecutor(1, "skae-feeder") as thread:
+            coming = thread.submit(self._gather, self.buffers[0], parts[0])
+            for part, buffers in zip(parts[1:], itertools.cycle(self.buffers[::-1]), strict=False):
+                chunk = coming.result()
+                coming = thread.submit(self._gather, buffers, part)
+                yield chunk
+            yield coming.result()
 
-    def _gather(self, index):
-        n_rows, batch_size = len(index), self.weight.shape[1]
-        inputs, targets = (flat(array)[:n_rows] for array in (self.inputs, self.targets))
+    def _gather(self, buffers, part):
+        index = self.rows.index[part]
+        n_rows, batch_size = len(index), buffers.weight.shape[1]
+        inputs, targets = (flat(array)[:n_rows] for array in (buffers.inputs, buffers.targets))
         if self.corruption is not None:
             take_rows(self.rows.inputs, index, targets)
             for batch in range(0, n_rows, batch_size):  # a batch at a time stays in the cache
-                part = slice(batch, batch + batch_size)
-                self.corruption(targets[part], out=inputs[part])
+                rows = slice(batch, batch + batch_size)
+                self.corruption(targets[rows], out=inputs[rows])
         else:
             take_rows(self.rows.inputs, index, inputs)
             if self.rows.targets is not None:
                 take_rows(self.rows.targets, index, targets)
-        weight = self.weight.reshape(-1)
+        weight = buffers.weight.reshape(-1)
         weight[:n_rows] = 1 if self.rows.weight is None else self.rows.weight[index]
         weight[n_rows:] = 0
         n_steps = -(-n_rows // batch_size)
-        shown = len(self.weight) if self.pad else n_steps
-        return self.inputs[:shown], self.targets[:shown], self.weight[:shown], n_steps
+        shown = len(buffers.weight) if self.pad else n_steps
+        return buffers.inputs[:shown], buffers.targets[:shown], buffers.weight[:shown], n_steps
+
+
+class Buffers:
+    """Memory for a chunk; inputs and targets share it where they are the same."""
+
+    def __init__(self, shape, n_features, *, apart):
+        self.inputs = aligned_zeros((*shape, n_features))
+        self.targets = aligned_zeros((*shape, n_features)) if apart else self.inputs
+        self.weight = aligned_zeros(shape)
 
 
 def take_rows(X, index, out):
