@@ -22,7 +22,9 @@ class Skae:
         self.X = X
 
     def fit(self):
-        DeepAutoencoder(epochs=EPOCHS, batch_size=BATCH, random_state=0).fit(self.X)
+        DeepAutoencoder(optimizer="adam", epochs=EPOCHS, batch_size=BATCH, random_state=0).fit(
+            self.X
+        )
 
 
 class Scikeras:
