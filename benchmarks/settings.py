@@ -23,7 +23,7 @@ class Settings:
 def full(full_article):
     return Settings(
         mnist=Mnist(60_000, 10_000),
-        rounds=5,
+        rounds=3,
         epochs=4,
         fresh_rounds=11,
         seeds=(0, 1, 2),
