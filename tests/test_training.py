@@ -123,6 +123,17 @@ def test_training_is_that_of_model_fit_for_every_loss(output, loss, jit, X):
     assert_allclose(result.history["val_loss"], history["val_loss"], rtol=1e-4)
 
 
+def test_every_step_has_the_rate_of_the_schedule_as_in_model_fit(X):
+    decay = K.schedules.ExponentialDecay(1.0, 1, 0.5)
+    architecture = describe(optimizer="sgd")
+    result = train(architecture, as_rows(X), plan(learning_rate="auto", schedule=decay))
+    weights, history = keras_fit(architecture, X, K.SGD(decay))
+
+    for ours, theirs in zip(result.weights, weights, strict=True):
+        assert_allclose(ours, theirs, rtol=1e-3, atol=2e-5)
+    assert_allclose(result.history["loss"], history["loss"], rtol=1e-5)
+
+
 def test_metrics_are_those_of_model_fit(X):
     names = ("mean_squared_error", "accuracy")
     architecture = describe(metrics=names)
@@ -164,10 +175,11 @@ def test_a_fit_of_several_chunks_is_that_of_one(X, monkeypatch):
     """Rows that do not fit into one chunk are trained on in the same order."""
 
     architecture = describe("linear", "mean_squared_error")
-    whole = train(architecture, as_rows(X), plan()).weights
+    rates = {"schedule": "cosine", "learning_rate": 0.1}
+    whole = train(architecture, as_rows(X), plan(**rates)).weights
     monkeypatch.setattr(_programs, "MAX_CHUNK_STEPS", 2)
     monkeypatch.setattr(_training, "programs", ProgramCache())
-    in_parts = train(architecture, as_rows(X), plan()).weights
+    in_parts = train(architecture, as_rows(X), plan(**rates)).weights
 
     for ours, same in zip(in_parts, whole, strict=True):
         assert_allclose(ours, same, rtol=1e-5, atol=1e-6)
