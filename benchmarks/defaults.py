@@ -31,7 +31,7 @@ SETTINGS = {
     "default, cosine": {"learning_rate_schedule": "cosine"},
     "default, ReLU code": {"code_activation": "relu"},
 }
-MNIST_EPOCHS = (2, 10)
+MNIST_EPOCHS = (2, 8)
 
 
 def small_sets():

@@ -146,7 +146,6 @@ class _Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         """Validate, describe, train, set the attributes."""
         with self._unchanged_on_error():
             going_on = self.__sklearn_is_fitted__() and (single_epoch or self.warm_start)
-            stops_early = self.early_stopping and not single_epoch
             self._check_parameters()
             X = check_rows(
                 self,
@@ -155,28 +154,12 @@ class _Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
                 min_samples=1 if single_epoch else 2,
             )
             X_clean = check_clean(self, "X_clean", X_clean, X)
-            rows, validation = weighted_rows(self, X, X_clean, sample_weight), None
+            rows = weighted_rows(self, X, X_clean, sample_weight)
             targets = X if X_clean is None else X_clean
             bounded = self._bounded if going_on else lies_within(targets, 0, 1)
             architecture = describe(vars(self), targets, len(rows.index), bounded=bounded)
-            noise_scale, clip = self._corruption(bounded, X_clean is not None)
-            seed = make_seed(self.random_state)
-            if X_val is not None:
-                validation = validation_rows(self, X_val, X_val_clean, paired=X_clean is not None)
-            elif stops_early:
-                rows, validation = split_rows(rows, self.validation_fraction, seed)
-            plan = Plan(
-                epochs=self.epochs,
-                optimizer=self.optimizer,
-                learning_rate=self.learning_rate,
-                schedule=self.learning_rate_schedule,
-                seed=seed,
-                noise_scale=noise_scale,
-                clip=clip,
-                patience=self.n_iter_no_change if stops_early else None,
-                tol=self.tol,
-                single_epoch=single_epoch,
-            )
+            plan = self._plan(bounded, paired=X_clean is not None, single_epoch=single_epoch)
+            rows, validation = self._set_aside(rows, X_val, X_val_clean, plan)
 
             from skae._training import train
 
@@ -199,6 +182,30 @@ class _Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
                 stacklevel=3,
             )
         return self
+
+    def _plan(self, bounded, *, paired, single_epoch):
+        noise_scale, clip = self._corruption(bounded, paired)
+        return Plan(
+            epochs=self.epochs,
+            optimizer=self.optimizer,
+            learning_rate=self.learning_rate,
+            schedule=self.learning_rate_schedule,
+            seed=make_seed(self.random_state),
+            noise_scale=noise_scale,
+            clip=clip,
+            patience=self.n_iter_no_change if self.early_stopping and not single_epoch else None,
+            tol=self.tol,
+            single_epoch=single_epoch,
+        )
+
+    def _set_aside(self, rows, X_val, X_val_clean, plan):
+        """Return the rows to train on and those to validate on, or None."""
+        if X_val is not None:
+            paired = rows.targets is not None
+            return rows, validation_rows(self, X_val, X_val_clean, paired=paired)
+        if plan.patience is not None:
+            return split_rows(rows, self.validation_fraction, plan.seed)
+        return rows, None
 
     @contextlib.contextmanager
     def _unchanged_on_error(self):

@@ -50,9 +50,13 @@ class Plan:
 
 @dataclass(frozen=True)
 class State:
-    """Where training stands, to go on from."""
+    """Where training stands, to go on from.
+
+    ``optimizer`` says whose state ``optimizer_state`` is.
+    """
 
     weights: list
+    optimizer: str = ""
     optimizer_state: list | None = None
     n_steps: int = 0
     n_epochs: int = 0

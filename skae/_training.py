@@ -36,7 +36,8 @@ def train(architecture, rows, plan, *, validation=None, start=None, report=None)
     jit = pays_for_xla(architecture, len(rows.index), plan.epochs)
     start = start or State(initial_weights(architecture, plan.seed))
     with programs.borrow(architecture, jit) as program:
-        program.reset(start.weights, start.optimizer_state)
+        same = start.optimizer == _optimizer(architecture)
+        program.reset(start.weights, start.optimizer_state if same else None)
         fit = _Fit(program, architecture, rows, validation, plan, start)
         return fit.run(report)
 
@@ -46,6 +47,7 @@ class _Fit:
 
     def __init__(self, program, architecture, rows, validation, plan, start):
         self.program, self.plan, self.start = program, plan, start
+        self.optimizer = _optimizer(architecture)
         self.epochs = 1 if plan.single_epoch else plan.epochs
         self.rate, self.schedule = rate_and_schedule(
             plan.optimizer, plan.learning_rate, plan.schedule, own_learning_rate, plan.single_epoch
@@ -108,7 +110,8 @@ class _Fit:
             chunk_rates = padded[done : done + len(weight)]
             loss = float(self.program.train(inputs, targets, weight, chunk_rates, n_steps))
             if not math.isfinite(loss):
-                raise self._diverged(f"the loss became {loss}", rates)
+                epoch = len(self.history.get("loss", ())) + 1
+                raise self._diverged(f"the loss became {loss}", epoch)
             total += loss
             done += n_steps
         return total / self.feeder.rows.total_weight
@@ -138,15 +141,21 @@ class _Fit:
         n_epochs = len(self.history.get("loss", ()))
         state = State(
             last,
+            self.optimizer,
             self.program.optimizer_state(),
             self.start.n_steps + n_epochs * self.steps_per_epoch,
             self.start.n_epochs + n_epochs,
         )
         return TrainResult(weights, self.history, state, interrupted)
 
-    def _diverged(self, what, rates):
+    def _diverged(self, what, epoch):
+        rate = "that learning_rate_schedule gives" if self.rate is None else f"of {self.rate:.3g}"
         return ValueError(
-            f"Training diverged: {what} in epoch {len(self.history.get('loss', ())) + 1} at a "
-            f"learning rate of up to {max(rates):.3g}. Lower learning_rate, or scale the data "
-            "(MinMaxScaler, StandardScaler)."
+            f"Training diverged: {what} in epoch {epoch}, at a learning rate {rate}. Lower it, "
+            "or scale the data (MinMaxScaler, StandardScaler)."
         )
+
+
+def _optimizer(architecture):
+    """Name an optimizer with its constants, to know its state by."""
+    return repr((architecture.optimizer, architecture.options))

@@ -465,7 +465,7 @@ def test_a_loss_that_turns_nan_is_an_error_that_changes_nothing(subject, X):
     params = {"optimizer": "sgd", "learning_rate": 1e30, "learning_rate_schedule": "constant"}
 
     refused(
-        subject(**params), ValueError, r"Training diverged: .*1e\+30. Lower learning_rate", 1e6 * X
+        subject(**params), ValueError, r"Training diverged: .*1e\+30. Lower it", 1e6 * X
     )
 
 
@@ -488,3 +488,21 @@ def test_a_refused_fit_does_not_spoil_the_next(small, X):
 def test_bad_parameters_of_the_noise_transformer_are_refused(params, error, match, X):
     refused(GaussianNoise(**params), error, match, X)
     refused(GaussianNoise(**params), error, match, X, method="transform")
+
+
+def test_weights_that_overflow_in_the_last_step_are_no_result(small, X):
+    one_step = small(
+        optimizer="sgd", learning_rate=1e38, learning_rate_schedule="constant", epochs=1
+    )
+    with pytest.raises(ValueError, match="the weights became infinite or NaN in epoch 1"):
+        one_step.fit(1e4 * X[:32])
+    assert not hasattr(one_step, "history_")
+
+
+def test_partial_fit_with_another_optimizer_starts_its_state_anew(small, X):
+    switched = small(optimizer="adam").partial_fit(X).set_params(optimizer="adamax").partial_fit(X)
+    fresh = small(optimizer="adam").partial_fit(X)
+    fresh._state = None  # as after a fit: the weights without the optimizer's state
+    fresh.set_params(optimizer="adamax").partial_fit(X)
+
+    assert_array_equal(switched.transform(X), fresh.transform(X))
