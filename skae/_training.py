@@ -136,9 +136,9 @@ class _Fit:
     def _result(self, interrupted):
         last = self.program.finish()
         weights = self.best_weights or last
-        if not all(np.isfinite(array).all() for array in weights):
-            raise self._diverged("the weights became infinite or NaN", [self.rate])
         n_epochs = len(self.history.get("loss", ()))
+        if not all(np.isfinite(array).all() for array in weights):
+            raise self._diverged("the weights became infinite or NaN", n_epochs)
         state = State(
             last,
             self.optimizer,
