@@ -258,7 +258,7 @@ class _Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             The codes: float32 where X is, else float64.
         """
         check_is_fitted(self)
-        return self._network.encode(check_rows(self, X))
+        return self._network.encode(check_rows(self, X, finite=False))
 
     def inverse_transform(self, X):
         """Decode codes.
@@ -296,7 +296,7 @@ class _Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             float32 where X is, else float64.
         """
         check_is_fitted(self)
-        return self._network.reconstruct(check_rows(self, X))
+        return self._network.reconstruct(check_rows(self, X, finite=False))
 
     def score_samples(self, X):
         """Measure how well each row is reconstructed.
@@ -313,7 +313,7 @@ class _Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             at most 0, and the higher the better.
         """
         check_is_fitted(self)
-        return -self._network.squared_errors(check_rows(self, X))
+        return -self._network.squared_errors(check_rows(self, X, finite=False))
 
     def score(self, X, y=None):
         """Measure how well rows are reconstructed on the whole.

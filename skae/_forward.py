@@ -7,9 +7,10 @@ some 20 microseconds here) is the rest of the time.
 
 import numpy as np
 from scipy import sparse, special
+from sklearn.utils import assert_all_finite
 
-# Rows go through all layers in blocks whose widest activation stays within a core's cache.
-BLOCK_BYTES = 1 << 20
+# Rows go through all layers in blocks: smaller ones cost more calls, larger ones leave the cache.
+BLOCK_BYTES = 1 << 22
 MIN_BLOCK_ROWS = 64
 
 
@@ -181,6 +182,7 @@ def _forward(layers, X):
     """Run the rows of a dense or CSR matrix through the layers, a block of them at a time.
 
     Yields the block's slice, its rows, and its outputs, whose memory serves for the next block.
+    Raises ValueError where a row holds NaN or infinity.
     """
     dtype = layers[0][0].dtype
     widths = [kernel.shape[1] for kernel, *_ in layers]
@@ -195,6 +197,9 @@ def _forward(layers, X):
                 product = h @ kernel  # as it is: the product is dense
             else:
                 np.matmul(h, kernel, out=product)
+            # NaN and infinity show in the first product, which is smaller than the rows
+            if h is block and not np.isfinite(product.sum()):
+                assert_all_finite(block, input_name="X")
             product += bias
             h = activation(product)
         yield rows, block, h

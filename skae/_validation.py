@@ -11,9 +11,19 @@ SPLIT = 1 << 31  # keeps the seed of the validation split apart from those of th
 ROW_FORMAT = {"accept_sparse": "csr", "dtype": "numeric", "order": "C"}
 
 
-def check_rows(estimator, X, *, reset=False, min_samples=1):
-    """Validate the rows of ``X`` against the features that the estimator knows."""
-    X = validate_data(estimator, X, reset=reset, ensure_min_samples=min_samples, **ROW_FORMAT)
+def check_rows(estimator, X, *, reset=False, min_samples=1, finite=True):
+    """Validate the rows of ``X`` against the features that the estimator knows.
+
+    A `Network` looks for NaN and infinity itself as it reads the rows: ``finite`` is for the rest.
+    """
+    X = validate_data(
+        estimator,
+        X,
+        reset=reset,
+        ensure_min_samples=min_samples,
+        ensure_all_finite=finite,
+        **ROW_FORMAT,
+    )
     if X.dtype == object:  # from a list: only what shows its dtype is converted at once
         X = check_array(X, input_name="X", estimator=estimator, **ROW_FORMAT)
     return X
