@@ -26,22 +26,20 @@ class GaussianCorruption:
     def __init__(self, scale, clip, n_rows, n_features):
         self.scale = np.float32(scale)
         self.clip = clip
-        pool = max(NOISE_POOL, 64 * n_features)
-        self.pooled = n_rows * n_features > pool
-        self.shape = (pool,) if self.pooled else (0, n_features)
+        self.pool_size = max(NOISE_POOL, 64 * n_features)
+        self.pooled = n_rows * n_features > self.pool_size
 
     def start(self, rng):
         """Begin an epoch."""
         self.rng = rng
         if self.pooled:
-            pool = rng.standard_normal(self.shape, dtype=np.float32)
-            pool *= self.scale
-            self.windows = pool
+            self.pool = rng.standard_normal(self.pool_size, dtype=np.float32)
+            self.pool *= self.scale
 
     def __call__(self, clean, out):
         """Write ``clean`` of shape (n_rows, n_features) plus noise to ``out``."""
         if self.pooled:
-            windows = sliding_window_view(self.windows, clean.shape[1])
+            windows = sliding_window_view(self.pool, clean.shape[1])
             noise = windows[self.rng.integers(0, len(windows), len(clean))]
         else:
             noise = self.rng.standard_normal(clean.shape, dtype=np.float32)

@@ -198,11 +198,16 @@ def _forward(layers, X):
             else:
                 np.matmul(h, kernel, out=product)
             # NaN and infinity show in the first product, which is smaller than the rows
-            if h is block and not np.isfinite(product.sum()):
+            if h is block and not _has_finite_sum(product):
                 assert_all_finite(block, input_name="X")
             product += bias
             h = activation(product)
         yield rows, block, h
+
+
+def _has_finite_sum(array):
+    with np.errstate(over="ignore", invalid="ignore"):  # an answer here, not a reason to warn
+        return np.isfinite(array.sum())
 
 
 def _numpy_activation(activation):

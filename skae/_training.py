@@ -151,8 +151,8 @@ class _Fit:
     def _diverged(self, what, epoch):
         rate = "that learning_rate_schedule gives" if self.rate is None else f"of {self.rate:.3g}"
         return ValueError(
-            f"Training diverged: {what} in epoch {epoch}, at a learning rate {rate}. Lower it, "
-            "or scale the data (MinMaxScaler, StandardScaler)."
+            f"Training diverged: {what} in epoch {epoch}, at a learning rate {rate}. "
+            "Lower learning_rate, or scale the data (MinMaxScaler, StandardScaler)."
         )
 
 

@@ -156,3 +156,15 @@ def test_a_pickle_holds_the_weights_once(X):
 
     assert len(pickle.dumps(network)) < 1.1 * size + 2000
     assert_array_equal(pickle.loads(pickle.dumps(network)).encode(X), network.encode(X))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("form", [np.asarray, np.float32, sparse.csr_array])
+def test_a_row_that_is_not_finite_is_an_error_and_no_warning(bad, form, small, X):
+    fitted = small().fit(X)
+    spoilt = X.copy()
+    spoilt[7, 3] = bad
+    for use in (fitted.transform, fitted.reconstruct, fitted.score_samples, fitted.score):
+        with pytest.raises(ValueError, match=r"Input X contains (NaN|infinity)"):
+            use(form(spoilt))
