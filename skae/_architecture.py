@@ -168,7 +168,7 @@ def describe(params, targets, n_rows, *, bounded):
 
 def _check_output(architecture, targets):
     """Raise where the output, or the loss, does not go with the data."""
-    output, loss = _name(architecture.output_activation), _name(architecture.loss)
+    output, loss = name_of(architecture.output_activation), name_of(architecture.loss)
     if output in OUTPUT_RANGES:
         _check_range(f"output_activation={output!r}", targets, *OUTPUT_RANGES[output])
     if loss in CROSS_ENTROPIES:
@@ -180,11 +180,12 @@ def _check_output(architecture, targets):
             )
 
 
-def _name(value):
-    """Name of an activation or a loss that is a string, a function, a class or a `FromConfig`."""
+def name_of(value):
+    """Name an activation or a loss: a string, a function, a class, an object or a `FromConfig`."""
     if isinstance(value, str):
         return value
-    return getattr(value.kind if isinstance(value, FromConfig) else value, "__name__", "")
+    value = value.kind if isinstance(value, FromConfig) else value
+    return getattr(value, "__name__", type(value).__name__)
 
 
 def _takes_logits(architecture):

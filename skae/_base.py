@@ -13,6 +13,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from skae._architecture import ROUTED, describe, lies_within
+from skae._diagram import fitted, unfitted
 from skae._forward import Network
 from skae._parameters import check_number, did_you_mean, make_seed
 from skae._progress import EpochPrinter
@@ -20,6 +21,8 @@ from skae._records import Plan, State
 from skae._schedules import SCHEDULES
 from skae._sealed import seal, unseal
 from skae._validation import check_clean, check_rows, split_rows, validation_rows, weighted_rows
+
+KERAS_MODELS = ("encoder_", "decoder_", "autoencoder_")
 
 
 class _Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -378,6 +381,20 @@ class _Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+    def __dir__(self):
+        """List what there is, but no Keras models that are not built yet.
+
+        Looking at each attribute, as scikit-learn 1.9 does here and in its HTML representation,
+        must not import TensorFlow.  Completion finds the models in the class.
+        """
+        unbuilt = KERAS_MODELS if getattr(self, "_keras_models", None) is None else ()
+        return [
+            name for name in object.__dir__(self) if name not in unbuilt and hasattr(self, name)
+        ]
+
+    def _sk_visual_block_(self):
+        return fitted(self._network) if self.__sklearn_is_fitted__() else unfitted(self)
 
     def __getstate__(self):
         state = super().__getstate__().copy()
