@@ -8,7 +8,12 @@ from skae import datasets
 from skae._autoencoder import DeepAutoencoder, DenoisingAutoencoder
 from skae._cache import clear_programs, limit_programs
 from skae._noise import GaussianNoise
-from skae._plot import LossCurveDisplay, ReconstructionDisplay
+from skae._plot import (
+    LatentSpaceDisplay,
+    LossCurveDisplay,
+    ReconstructionDisplay,
+    ReconstructionErrorDisplay,
+)
 
 __version__ = "0.1.0"
 __all__ = [
@@ -17,6 +22,8 @@ __all__ = [
     "GaussianNoise",
     "ReconstructionDisplay",
     "LossCurveDisplay",
+    "LatentSpaceDisplay",
+    "ReconstructionErrorDisplay",
     "clear_programs",
     "limit_programs",
     "datasets",

@@ -6,6 +6,7 @@ import os
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
 import pytest
+from matplotlib import pyplot as plt
 from sklearn.datasets import load_digits
 
 from skae import DeepAutoencoder
@@ -35,3 +36,11 @@ def small():
         return kind(**(defaults | params))
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def no_windows():
+    """Draw without a screen, and leave no figure open."""
+    plt.switch_backend("agg")
+    yield
+    plt.close("all")

@@ -1,28 +1,15 @@
-import subprocess
-import sys
-
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
 from matplotlib import pyplot as plt
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from scipy.sparse import csr_array
 from sklearn.decomposition import PCA
-from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skae import DeepAutoencoder, LossCurveDisplay, ReconstructionDisplay
-
-
-@pytest.fixture(autouse=True)
-def no_windows():
-    plt.switch_backend("agg")
-    yield
-    plt.close("all")
+from skae import ReconstructionDisplay
 
 
 @pytest.fixture(scope="module")
@@ -112,13 +99,13 @@ def test_pandas_codes_and_pipelines_are_drawn(X):
 @pytest.mark.parametrize("shape", [(4, 4), (2, 8), (4, 4, 1)])
 def test_grey_images_may_be_of_any_shape(shape):
     rows = np.random.default_rng(0).uniform(size=(3, 16))
-    display = ReconstructionDisplay(rows, rows[:, :4], rows, image_shape=shape).plot()
+    display = ReconstructionDisplay(rows, rows, codes=rows[:, :4], image_shape=shape).plot()
     assert image(display.axes_[0, 0]).shape == shape[:2]
 
 
 def test_colour_images_are_drawn_in_their_colours():
     rows = np.random.default_rng(0).uniform(-0.2, 1.2, size=(2, 12))
-    display = ReconstructionDisplay(rows, rows[:, :4], rows, image_shape=(2, 2, 3)).plot()
+    display = ReconstructionDisplay(rows, rows, codes=rows[:, :4], image_shape=(2, 2, 3)).plot()
     np.testing.assert_array_equal(image(display.axes_[0, 1]).ravel(), np.clip(rows[1], 0, 1))
 
 
@@ -138,7 +125,9 @@ def test_codes_are_images_where_they_make_a_fair_rectangle_and_else_bars(
 ):
     rng = np.random.default_rng(0)
     rows, codes = rng.uniform(size=(2, 16)), rng.normal(size=(2, n_components))
-    display = ReconstructionDisplay(rows, codes, rows, image_shape=(4, 4), code_shape=code_shape)
+    display = ReconstructionDisplay(
+        rows, rows, codes=codes, image_shape=(4, 4), code_shape=code_shape
+    )
     panel = display.plot().axes_[1, 0]
     if expected:
         assert image(panel).shape == expected
@@ -202,85 +191,15 @@ def test_shapes_that_do_not_fit_are_refused(pca, X, options, message):
     assert not plt.get_fignums()
 
 
-@pytest.mark.parametrize("display", [ReconstructionDisplay, LossCurveDisplay])
-def test_an_unfitted_estimator_is_refused(display, X):
-    with pytest.raises(NotFittedError):
-        display.from_estimator(
-            DeepAutoencoder(), *([X] if display is ReconstructionDisplay else [])
-        )
+def test_reconstructions_computed_before_are_drawn_with_and_without_codes(X):
+    display = ReconstructionDisplay.from_predictions(X, X / 2, rows=[5, 3], image_shape=(8, 8))
+    assert display.axes_.shape == (2, 2)
+    np.testing.assert_array_equal(image(display.axes_[1, 1]).ravel(), X[3] / 2)
+    codes = X[:, 20:24]
+    display = ReconstructionDisplay.from_predictions(X, X / 2, codes=codes, rows=[5, 3])
+    np.testing.assert_array_equal([b.get_height() for b in display.axes_[1, 1].patches], codes[3])
 
 
-@pytest.fixture(scope="module")
-def fitted(small, X):
-    return small(epochs=4).fit(X[:200], X_val=X[200:])
-
-
-def test_loss_curves_are_the_history_and_the_best_epoch_is_marked(fitted):
-    display = LossCurveDisplay.from_estimator(fitted)
-    training, validation, best = display.lines_
-    np.testing.assert_array_equal(training.get_xdata(), [1, 2, 3, 4])
-    np.testing.assert_array_equal(training.get_ydata(), fitted.history_["loss"])
-    np.testing.assert_array_equal(validation.get_ydata(), fitted.history_["val_loss"])
-    epoch = int(np.argmin(fitted.history_["val_loss"])) + 1
-    np.testing.assert_array_equal(best.get_xdata(), [epoch])
-    np.testing.assert_array_equal(best.get_ydata(), [min(fitted.history_["val_loss"])])
-    texts = [text.get_text() for text in display.ax_.get_legend().get_texts()]
-    assert texts[:2] == ["DeepAutoencoder, training", "DeepAutoencoder, validation"]
-    assert texts[2].endswith(f"in epoch {epoch}")
-
-
-def test_without_validation_the_lowest_training_loss_is_marked():
-    display = LossCurveDisplay([0.4, 0.2, 0.3]).plot()
-    training, best = display.lines_
-    assert training.get_label() == "training"
-    assert best.get_label() == "best: 0.2000 in epoch 2"
-
-
-def test_validation_of_the_last_epochs_only_stands_at_these():
-    display = LossCurveDisplay([0.4, 0.3, 0.2], val_loss=[0.25, 0.35]).plot()
-    _, validation, best = display.lines_
-    np.testing.assert_array_equal(validation.get_xdata(), [2, 3])
-    np.testing.assert_array_equal(best.get_xdata(), [2])
-
-
-def test_estimators_on_one_axes_differ_in_colour_and_each_keeps_its_own():
-    first = LossCurveDisplay([0.3, 0.2], val_loss=[0.4, 0.3], name="a").plot()
-    second = LossCurveDisplay([0.5, 0.4], val_loss=[0.6, 0.5], name="b").plot(ax=first.ax_)
-    colours = [{to_rgb(line.get_color()) for line in d.lines_} for d in (first, second)]
-    assert [len(colour) for colour in colours] == [1, 1]
-    assert colours[0] != colours[1]
-    assert second.figure_ is first.figure_
-    assert len(first.ax_.get_legend().get_texts()) == 6
-
-
-def test_an_estimator_without_history_is_refused(pca):
-    with pytest.raises(TypeError, match=r"with a history_; got PCA"):
-        LossCurveDisplay.from_estimator(pca)
-
-
-def test_a_history_without_epochs_is_refused(fitted):
-    from copy import copy
-
-    interrupted = copy(fitted)
-    interrupted.history_ = {}
-    with pytest.raises(ValueError, match="holds no epoch"):
-        LossCurveDisplay.from_estimator(interrupted)
-
-
-def test_given_axes_open_no_figure_and_no_setting_changes(pca, X, fitted):
-    before = mpl.rcParams.copy()
-    left, right = Figure().subplots(1, 2)
-    ReconstructionDisplay.from_estimator(pca, X, rows=2, ax=left)
-    LossCurveDisplay.from_estimator(fitted, ax=right)
-    assert not plt.get_fignums()
-    LossCurveDisplay.from_estimator(fitted)
-    assert len(plt.get_fignums()) == 1
-    assert mpl.rcParams == before
-
-
-def test_matplotlib_comes_with_the_first_figure_only():
-    program = "import sys, skae; print('matplotlib' in sys.modules)"
-    done = subprocess.run(
-        [sys.executable, "-c", program], check=True, capture_output=True, text=True
-    )
-    assert done.stdout.strip() == "False"
+def test_reconstructions_of_other_rows_are_refused(X):
+    with pytest.raises(ValueError, match=r"X_reconstructed .* \(300, 64\); got shape \(2, 64\)"):
+        ReconstructionDisplay.from_predictions(X, X[:2])

@@ -1,0 +1,39 @@
+"""Colours and axes that the displays share."""
+
+import numpy as np
+
+# Okabe and Ito's colours, which colour-blind readers tell apart.
+BLUE, ORANGE, GREEN, PINK, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9"
+GREY = "#767676"
+LINES = (BLUE, ORANGE, GREEN, PINK, SKY)
+
+# P. Tol's "muted" scheme, with a dark grey: ten classes.
+CLASSES = (
+    *("#332288", "#CC6677", "#117733", "#DDCC77", "#88CCEE"),
+    *("#882255", "#44AA99", "#999933", "#AA4499", "#555555"),
+)
+
+
+def new_axes(size, rect=None):
+    """Make a figure as scikit-learn's displays do: pyplot's, which notebooks and show() know."""
+    import matplotlib.pyplot as plt
+
+    if rect is None:
+        return plt.figure(figsize=size, layout="constrained").add_subplot()
+    return plt.figure(figsize=size).add_axes(rect)
+
+
+def dense(rows):
+    return rows.toarray() if hasattr(rows, "toarray") else np.asarray(rows)
+
+
+def check_labels(y, n_samples):
+    """Return the labels as an array, or None, after a check that there is one for each row."""
+    if y is None:
+        return None
+    y = np.asarray(y)
+    if y.shape != (n_samples,):
+        raise ValueError(
+            f"y must hold a label for each of the {n_samples} rows; got shape {y.shape}."
+        )
+    return y

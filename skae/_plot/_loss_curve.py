@@ -1,0 +1,134 @@
+"""The loss over the epochs."""
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from skae._plot._figures import LINES, new_axes
+
+
+class LossCurveDisplay:
+    """Loss over the epochs, with the best epoch marked.
+
+    It is recommended to use `from_estimator`.  All parameters are stored as attributes.
+
+    Parameters
+    ----------
+    loss : array-like of shape (n_epochs,)
+        Training loss of each epoch.
+    val_loss : array-like of shape (n_epochs,), default=None
+        Validation loss of each epoch.
+    name : str, default=None
+        What to call the curves in the legend.
+
+    Attributes
+    ----------
+    figure_ : matplotlib.figure.Figure
+        The figure.
+    ax_ : matplotlib.axes.Axes
+        The axes.
+    lines_ : list of matplotlib.lines.Line2D
+        The curves, and the mark of the epoch with the lowest ``val_loss``; of the lowest
+        ``loss`` where there is no ``val_loss``.
+
+    See Also
+    --------
+    ReconstructionDisplay : What a network makes of its rows.
+
+    Examples
+    --------
+    To compare estimators, draw one on the axes of the other.
+
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import DeepAutoencoder, LossCurveDisplay
+    >>> X = load_digits().data / 16
+    >>> wide = DeepAutoencoder(n_components=16, epochs=5, random_state=0).fit(X)
+    >>> narrow = DeepAutoencoder(n_components=4, epochs=5, random_state=0).fit(X)
+    >>> display = LossCurveDisplay.from_estimator(wide, name="16 components")
+    >>> other = LossCurveDisplay.from_estimator(narrow, name="4 components", ax=display.ax_)
+    >>> len(display.ax_.get_lines())
+    4
+    """
+
+    def __init__(self, loss, *, val_loss=None, name=None):
+        self.loss = loss
+        self.val_loss = val_loss
+        self.name = name
+
+    @classmethod
+    def from_estimator(cls, estimator, *, name=None, ax=None):
+        """Draw the losses that an autoencoder recorded.
+
+        Parameters
+        ----------
+        estimator : DeepAutoencoder or DenoisingAutoencoder
+            Fitted.
+        name : str, default=None
+            What to call the curves in the legend; None takes the name of the class.
+        ax : matplotlib.axes.Axes, default=None
+            Axes to draw on, such as those of another display.  None makes a figure, with pyplot.
+
+        Returns
+        -------
+        display : LossCurveDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        TypeError
+            If the estimator records no history.
+        ValueError
+            If the history holds no epoch, as after an interruption in the first.
+        """
+        check_is_fitted(estimator)
+        kind = type(estimator).__name__
+        if not hasattr(estimator, "history_"):
+            raise TypeError(
+                f"estimator must be an autoencoder with a history_; got {kind}. The steps of a "
+                "pipeline are in its named_steps."
+            )
+        history = estimator.history_
+        if not history.get("loss"):
+            raise ValueError(f"The history_ of {kind} holds no epoch: fit for at least one.")
+        display = cls(history["loss"], val_loss=history.get("val_loss"), name=name or kind)
+        return display.plot(ax=ax)
+
+    def plot(self, ax=None):
+        """Draw the curves.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, default=None
+            Axes to draw on.  None makes a figure, with pyplot, and gives it colours that
+            colour-blind readers tell apart; given axes keep their own cycle of colours.
+
+        Returns
+        -------
+        display : LossCurveDisplay
+            The display itself.
+        """
+        if ax is None:
+            ax = new_axes((6.4, 4.2))
+            ax.set_prop_cycle(color=LINES)
+        self.ax_, self.figure_ = ax, ax.figure
+        prefix = f"{self.name}, " if self.name else ""
+        epochs = np.arange(1, len(self.loss) + 1)
+        (line,) = ax.plot(epochs, self.loss, label=f"{prefix}training")
+        self.lines_, judged = [line], self.loss
+        if self.val_loss is not None:
+            judged = self.val_loss
+            # a warm start may have added epochs with validation to others without
+            at = epochs[len(epochs) - len(judged) :]
+            color = line.get_color()
+            self.lines_ += ax.plot(at, judged, "--", color=color, label=f"{prefix}validation")
+        self.lines_ += self._mark_best(judged, prefix, line.get_color())
+        ax.set(xlabel="epoch", ylabel="loss")
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.legend(frameon=False)
+        return self
+
+    def _mark_best(self, losses, prefix, color):
+        best = int(np.argmin(losses))
+        epoch = len(self.loss) - len(losses) + best + 1
+        label = f"{prefix}best: {losses[best]:#.4g} in epoch {epoch}"
+        style = {"marker": "o", "color": color, "mec": "white", "ms": 9, "linestyle": "none"}
+        return self.ax_.plot([epoch], [losses[best]], label=label, **style)

@@ -1,0 +1,124 @@
+"""Strips of panels, one panel for each row that a `ReconstructionDisplay` draws."""
+
+import functools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from skae._plot._figures import BLUE, GREY, ORANGE, new_axes
+
+# Inches, where the display makes its own figure.
+IMAGE_WIDTH, CHART_WIDTH, CHART_HEIGHT = 0.95, 2.1, 1.2
+LABEL_ROOM, TICK_ROOM, MARGIN = 0.3, 0.4, 0.1
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Panels side by side: their label, how to draw the i-th, and their height in inches."""
+
+    label: str
+    draw: Callable
+    height: float
+    chart: bool
+
+    @property
+    def total_height(self):
+        return LABEL_ROOM + self.height + (TICK_ROOM if self.chart else MARGIN)
+
+
+def image_strip(label, rows, shape, limits):
+    """Draw each row as an image; ``limits`` are black and white."""
+    images = np.reshape(rows, (-1, *(shape[:2] if shape[2:] == (1,) else shape)))
+    if images.ndim == 4:  # colours, which have a scale of their own
+        images = np.clip(images, 0, 255 if images.dtype.kind in "iu" else 1)
+
+    def draw(panel, i):
+        low, high = limits
+        panel.imshow(images[i], cmap="gray", vmin=low, vmax=high, interpolation="nearest")
+        panel.set_axis_off()
+
+    return Strip(label, draw, IMAGE_WIDTH * shape[0] / shape[1], False)
+
+
+def line_strip(lines):
+    """Draw rows as lines over the features: ``lines`` are triples of name, rows and style."""
+    n_features = np.shape(lines[0][1])[1]
+    low, high = (end([end(rows) for _, rows, _ in lines]) for end in (np.min, np.max))
+    room = 0.05 * (high - low) or 1.0
+
+    def draw(panel, i):
+        for name, rows, style in lines:
+            panel.plot(np.arange(n_features), rows[i], label=name, **style)
+        panel.set_ylim(low - room, high + room)
+        _tidy(panel, i)
+
+    return Strip("rows: value of each feature", draw, CHART_HEIGHT, True)
+
+
+def line_styles(n_features):
+    """Styles of noisy rows, originals and reconstructions; few features have markers."""
+    marker = "o" if n_features <= 40 else None
+    return (
+        {"color": GREY, "linestyle": "none", "marker": "."},
+        {"color": BLUE, "marker": marker, "ms": 4},
+        {"color": ORANGE, "marker": marker, "ms": 3, "linestyle": "--"},
+    )
+
+
+def code_strip(codes, shape, width):
+    """Draw codes as images of ``shape``; as bars where that is None."""
+    largest = float(np.max(np.abs(codes))) or 1.0
+    if shape is None:
+        draw = functools.partial(_draw_bars, codes, 1.05 * largest)
+        return Strip("codes: value of each component", draw, min(width, CHART_HEIGHT), True)
+
+    def draw(panel, i):
+        style = {"cmap": "PuOr", "vmin": -largest, "vmax": largest, "interpolation": "nearest"}
+        panel.imshow(np.reshape(codes[i], shape), **style)
+        panel.set_axis_off()
+
+    label = f"code: {np.shape(codes)[1]} numbers, orange below 0 and purple above"
+    return Strip(label, draw, width * shape[0] / shape[1], False)
+
+
+def near_square(size):
+    """Height and width of the least narrow rectangle of so many cells; None for a mere strip."""
+    height = next(n for n in range(math.isqrt(size), 0, -1) if size % n == 0)
+    return (height, size // height) if size <= 4 * height**2 else None
+
+
+def share_out(ax, strips, n_panels, width):
+    """Make the panels of each strip, and its label above them; ``ax`` None makes a figure."""
+    left = MARGIN + TICK_ROOM * any(strip.chart for strip in strips)
+    step = width + MARGIN
+    # labels and legend need the width of three panels
+    size = left + max(n_panels, 3) * step, sum(strip.total_height for strip in strips)
+    ax = new_axes(size, rect=(0, 0, 1, 1)) if ax is None else ax
+    ax.set_axis_off()
+    panels = np.empty((len(strips), n_panels), dtype=object)
+    y = size[1]
+    for row, strip in enumerate(strips):
+        at = left / size[0], (y - 0.8 * MARGIN) / size[1]
+        ax.text(*at, strip.label, va="top", transform=ax.transAxes)
+        bottom = (y - LABEL_ROOM - strip.height) / size[1]
+        for i in range(n_panels):
+            box = ((left + i * step) / size[0], bottom, width / size[0], strip.height / size[1])
+            panels[row, i] = ax.inset_axes(box)
+        y -= strip.total_height
+    return ax, panels
+
+
+def _draw_bars(codes, limit, panel, i):
+    panel.bar(np.arange(len(codes[i])), codes[i], color=BLUE)
+    panel.axhline(0, color=GREY, linewidth=0.8)
+    panel.set_ylim(-limit, limit)
+    _tidy(panel, i)
+
+
+def _tidy(panel, i):
+    """Leave the numbers to the first panel of a strip, whose scale the others share."""
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.tick_params(labelsize="small", labelleft=i == 0)
+    panel.locator_params(axis="x", nbins=3, integer=True)
