@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from skae._architecture import ROUTED, describe, lies_within
 from skae._diagram import fitted, unfitted
 from skae._forward import Network
+from skae._onnx import ConvertsToOnnx
 from skae._parameters import check_number, did_you_mean, make_seed
 from skae._progress import EpochPrinter
 from skae._records import Plan, State
@@ -25,7 +26,9 @@ from skae._validation import check_clean, check_rows, split_rows, validation_row
 KERAS_MODELS = ("encoder_", "decoder_", "autoencoder_")
 
 
-class _Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class _Autoencoder(
+    ConvertsToOnnx, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
     """What the autoencoders share; a subclass says how the inputs are corrupted."""
 
     def __init_subclass__(cls, **kwargs):
