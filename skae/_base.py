@@ -5,11 +5,12 @@ import inspect
 import warnings
 from abc import abstractmethod
 from numbers import Integral
+from typing import ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_array
+from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 
 from skae._architecture import ROUTED, describe, lies_within
@@ -21,7 +22,14 @@ from skae._progress import EpochPrinter
 from skae._records import Plan, State
 from skae._schedules import SCHEDULES
 from skae._sealed import seal, unseal
-from skae._validation import check_clean, check_rows, split_rows, validation_rows, weighted_rows
+from skae._validation import (
+    check_clean,
+    check_codes,
+    check_rows,
+    split_rows,
+    validation_rows,
+    weighted_rows,
+)
 
 KERAS_MODELS = ("encoder_", "decoder_", "autoencoder_")
 
@@ -45,6 +53,10 @@ class _Autoencoder(
         ``bounded`` says whether the targets lie in [0, 1], ``has_clean`` whether the user gave
         the inputs as well as the targets.
         """
+
+    # ``out`` is no metadata, to be asked for and routed
+    __metadata_request__transform: ClassVar = {"out": UNUSED}
+    __metadata_request__inverse_transform: ClassVar = {"out": UNUSED}
 
     # ------------------------------------------------------------------ parameters
 
@@ -250,13 +262,16 @@ class _Autoencoder(
 
     # ------------------------------------------------------------------ using what was fitted
 
-    def transform(self, X):
+    def transform(self, X, *, out=None):
         """Encode rows.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows like those seen in `fit`.
+        X : {array-like, sparse matrix, source} of shape (n_samples, n_features)
+            Rows like those seen in `fit`; a source is read in blocks.
+        out : array of shape (n_samples, n_components), default=None
+            Where the result goes, such as a `numpy.memmap` or an HDF5 dataset of a floating-point
+            dtype; it is then what is returned.  Its first row is NaN until all rows are there.
 
         Returns
         -------
@@ -264,15 +279,18 @@ class _Autoencoder(
             The codes: float32 where X is, else float64.
         """
         check_is_fitted(self)
-        return self._network.encode(check_rows(self, X, finite=False))
+        return self._network.encode(check_rows(self, X, finite=False), out)
 
-    def inverse_transform(self, X):
+    def inverse_transform(self, X, *, out=None):
         """Decode codes.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_components)
-            Codes like those that `transform` returns.
+        X : {array-like, source} of shape (n_samples, n_components)
+            Codes like those that `transform` returns; a source is read in blocks.
+        out : array of shape (n_samples, n_features), default=None
+            Where the result goes, such as a `numpy.memmap` or an HDF5 dataset of a floating-point
+            dtype; it is then what is returned.  Its first row is NaN until all rows are there.
 
         Returns
         -------
@@ -280,21 +298,18 @@ class _Autoencoder(
             The reconstructed rows: float32 where X is, else float64.
         """
         check_is_fitted(self)
-        X = check_array(X, dtype=(np.float64, np.float32), input_name="X", estimator=self)
-        if X.shape[1] != self._n_features_out:
-            raise ValueError(
-                f"X has {X.shape[1]} features, but the codes of {type(self).__name__} "
-                f"have {self._n_features_out}."
-            )
-        return self._network.decode(X)
+        return self._network.decode(check_codes(self, X, self._n_features_out), out)
 
-    def reconstruct(self, X):
+    def reconstruct(self, X, *, out=None):
         """Encode rows and decode them again.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows like those seen in `fit`.
+        X : {array-like, sparse matrix, source} of shape (n_samples, n_features)
+            Rows like those seen in `fit`; a source is read in blocks.
+        out : array of shape (n_samples, n_features), default=None
+            Where the result goes, such as a `numpy.memmap` or an HDF5 dataset of a floating-point
+            dtype; it is then what is returned.  Its first row is NaN until all rows are there.
 
         Returns
         -------
@@ -302,15 +317,18 @@ class _Autoencoder(
             float32 where X is, else float64.
         """
         check_is_fitted(self)
-        return self._network.reconstruct(check_rows(self, X, finite=False))
+        return self._network.reconstruct(check_rows(self, X, finite=False), out)
 
-    def score_samples(self, X):
+    def score_samples(self, X, *, out=None):
         """Measure how well each row is reconstructed.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows like those seen in `fit`.
+        X : {array-like, sparse matrix, source} of shape (n_samples, n_features)
+            Rows like those seen in `fit`; a source is read in blocks.
+        out : array of shape (n_samples,), default=None
+            Where the result goes, such as a `numpy.memmap` or an HDF5 dataset of a floating-point
+            dtype; it is then what is returned.  Its first row is NaN until all rows are there.
 
         Returns
         -------
@@ -319,15 +337,15 @@ class _Autoencoder(
             at most 0, and the higher the better.
         """
         check_is_fitted(self)
-        return -self._network.squared_errors(check_rows(self, X, finite=False))
+        return self._network.scores(check_rows(self, X, finite=False), out)
 
     def score(self, X, y=None):
         """Measure how well rows are reconstructed on the whole.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows like those seen in `fit`.
+        X : {array-like, sparse matrix, source} of shape (n_samples, n_features)
+            Rows like those seen in `fit`; a source is read in blocks.
         y : None
             Ignored.
 

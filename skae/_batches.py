@@ -7,6 +7,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy import sparse
 
+from skae._streams import Stream
+
 NOISE_POOL = 1 << 21
 ALIGNMENT = 64
 
@@ -75,46 +77,73 @@ class Feeder:
             Buffers(shape, rows.inputs.shape[1], apart=apart)
             for _ in range(1 if n_steps <= chunk_steps else 2)
         ]
+        capacity = chunk_steps * batch_size
+        self.reader = (Lookup if rows.in_memory else Stream)(rows, capacity)
 
-    def chunks(self, order, rng=None):
-        """Yield ``(inputs, targets, weight, n_steps)`` for the rows in the given order.
+    def shuffled(self, rng):
+        """Yield ``(inputs, targets, weight, n_steps)`` for all rows, in an order drawn anew.
 
         The last mini-batch is filled up with rows of weight zero.
         """
+        return self._chunks(self.reader.shuffled(rng), rng)
+
+    def in_order(self, rng):
+        """Yield the same for all rows as they lie; noise is drawn from ``rng``."""
+        return self._chunks(self.reader.in_order(), rng)
+
+    def _chunks(self, parts, rng):
         if self.corruption is not None:
             self.corruption.start(rng)
-        capacity = self.buffers[0].weight.size
-        parts = [order[start : start + capacity] for start in range(0, len(order), capacity)]
-        if len(parts) == 1:
-            yield self._gather(self.buffers[0], parts[0])
+        if len(self.buffers) == 1:
+            yield from (self._gather(self.buffers[0], part) for part in parts)
             return
         with ThreadPoolExecutor(1, "skae-feeder") as thread:
-            coming = thread.submit(self._gather, self.buffers[0], parts[0])
-            for part, buffers in zip(parts[1:], itertools.cycle(self.buffers[::-1]), strict=False):
-                chunk = coming.result()
+            coming = None
+            for part, buffers in zip(parts, itertools.cycle(self.buffers), strict=False):
+                chunk = coming and coming.result()
                 coming = thread.submit(self._gather, buffers, part)
-                yield chunk
+                if chunk:
+                    yield chunk
             yield coming.result()
 
     def _gather(self, buffers, part):
-        index = self.rows.index[part]
-        n_rows, batch_size = len(index), buffers.weight.shape[1]
-        inputs, targets = (flat(array)[:n_rows] for array in (buffers.inputs, buffers.targets))
-        if self.corruption is not None:
-            take_rows(self.rows.inputs, index, targets)
-            for batch in range(0, n_rows, batch_size):  # a batch at a time stays in the cache
-                rows = slice(batch, batch + batch_size)
-                self.corruption(targets[rows], out=inputs[rows])
-        else:
-            take_rows(self.rows.inputs, index, inputs)
-            if self.rows.targets is not None:
-                take_rows(self.rows.targets, index, targets)
-        weight = buffers.weight.reshape(-1)
-        weight[:n_rows] = 1 if self.rows.weight is None else self.rows.weight[index]
+        inputs, targets, weight = flat(buffers.inputs), flat(buffers.targets), buffers.weight
+        batch_size, weight = weight.shape[1], weight.reshape(-1)
+        rows = (targets,) if self.corruption is not None else (inputs, targets)
+        n_rows = self.reader.take(part, (*rows[: len(self.rows.matrices)], weight))
         weight[n_rows:] = 0
+        if self.corruption is not None:
+            for start in range(0, n_rows, batch_size):  # a batch at a time stays in the cache
+                batch = slice(start, min(start + batch_size, n_rows))
+                self.corruption(targets[batch], out=inputs[batch])
         n_steps = -(-n_rows // batch_size)
         shown = len(buffers.weight) if self.pad else n_steps
         return buffers.inputs[:shown], buffers.targets[:shown], buffers.weight[:shown], n_steps
+
+
+class Lookup:
+    """Where a `Feeder` takes rows from that are in memory: any row at any time."""
+
+    def __init__(self, rows, capacity):
+        self.rows, self.capacity = rows, capacity
+
+    def shuffled(self, rng):
+        return self.parts(rng.permutation(len(self.rows.index)))
+
+    def in_order(self):
+        return self.parts(np.arange(len(self.rows.index)))
+
+    def parts(self, order):
+        """Cut the numbers of rows into parts for `take`."""
+        return [order[i : i + self.capacity] for i in range(0, len(order), self.capacity)]
+
+    def take(self, part, out):
+        """Write the rows of a part, and their weights, to the arrays ``out``; return how many."""
+        index = self.rows.index[part]
+        for matrix, array in zip(self.rows.matrices, out[:-1], strict=True):
+            take_rows(matrix, index, array[: len(index)])
+        out[-1][: len(index)] = self.rows.weights(index)
+        return len(index)
 
 
 class Buffers:

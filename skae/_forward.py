@@ -9,6 +9,8 @@ import numpy as np
 from scipy import sparse, special
 from sklearn.utils import assert_all_finite
 
+from skae._results import collect
+
 # Rows go through all layers in blocks: smaller ones cost more calls, larger ones leave the cache.
 BLOCK_BYTES = 1 << 22
 MIN_BLOCK_ROWS = 64
@@ -138,23 +140,25 @@ class Network:
         kernels = self.weights[::2]
         return (len(kernels[0]), *(kernel.shape[1] for kernel in kernels))
 
-    def encode(self, X):
-        return self._run(X, 0, self.n_encoder_layers)
+    def encode(self, X, out=None):
+        return self._run(X, 0, self.n_encoder_layers, out)
 
-    def decode(self, codes):
-        return self._run(codes, self.n_encoder_layers, None)
+    def decode(self, codes, out=None):
+        return self._run(codes, self.n_encoder_layers, None, out)
 
-    def reconstruct(self, X):
-        return self._run(X, 0, None)
+    def reconstruct(self, X, out=None):
+        return self._run(X, 0, None, out)
 
-    def squared_errors(self, X):
-        """Mean squared error of each row's reconstruction, a block of rows at a time."""
-        errors = np.empty(X.shape[0], output_dtype(X))
-        for rows, block, outputs in _forward(self._layers(errors.dtype), X):
+    def scores(self, X, out=None):
+        """Minus the mean squared error of each row's reconstruction."""
+        dtype = output_dtype(X)
+        return collect(self._score_blocks(X, dtype), X.shape[:1], dtype, out)
+
+    def _score_blocks(self, X, dtype):
+        for rows, block, outputs in _forward(self._layers(dtype), X):
             dense = block.toarray() if sparse.issparse(block) else block
             np.subtract(outputs, dense, out=outputs)
-            errors[rows] = np.einsum("ij,ij->i", outputs, outputs) / X.shape[1]
-        return errors
+            yield rows, np.einsum("ij,ij->i", outputs, outputs) / -X.shape[1]
 
     def _layers(self, dtype):
         """Kernel, bias and activation of every layer, in ``dtype``; cast once, then kept."""
@@ -164,13 +168,11 @@ class Network:
             self._casts[dtype] = list(zip(cast[::2], cast[1::2], names, strict=True))
         return self._casts[dtype]
 
-    def _run(self, X, first, last):
+    def _run(self, X, first, last, out):
         layers = self._layers(output_dtype(X))[first:last]
         last_kernel = layers[-1][0]
-        result = np.empty((X.shape[0], last_kernel.shape[1]), last_kernel.dtype)
-        for rows, _, outputs in _forward(layers, X):
-            result[rows] = outputs
-        return result
+        blocks = ((rows, outputs) for rows, _, outputs in _forward(layers, X))
+        return collect(blocks, (X.shape[0], last_kernel.shape[1]), last_kernel.dtype, out)
 
 
 def output_dtype(X):
@@ -179,7 +181,7 @@ def output_dtype(X):
 
 
 def _forward(layers, X):
-    """Run the rows of a dense or CSR matrix through the layers, a block of them at a time.
+    """Run the rows of a matrix or a `Source` through the layers, a block of them at a time.
 
     Yields the block's slice, its rows, and its outputs, whose memory serves for the next block.
     Raises ValueError where a row holds NaN or infinity.

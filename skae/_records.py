@@ -7,20 +7,35 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skae._sources import Source
+
 
 @dataclass(frozen=True)
 class Rows:
     """Rows to train or validate on.
 
     ``index`` says which rows of ``inputs`` these are, so that a split or a row of weight
-    zero costs no copy of the data.  ``targets`` is None where the network has to give back
-    its inputs, ``weight`` None where every row counts the same.
+    zero costs no copy of the data; it ascends, and is a range where it names all rows of a
+    `Source`.  ``targets`` is None where the network has to give back its inputs, ``weight`` None
+    where every row counts the same.
     """
 
     inputs: object
     targets: object
     weight: np.ndarray | None
-    index: np.ndarray
+    index: np.ndarray | range
+
+    @property
+    def matrices(self):
+        return (self.inputs,) if self.targets is None else (self.inputs, self.targets)
+
+    @property
+    def in_memory(self):
+        return not any(isinstance(matrix, Source) for matrix in self.matrices)
+
+    def weights(self, index):
+        """Return the weights of some of the rows."""
+        return np.ones(len(index), np.float32) if self.weight is None else self.weight[index]
 
     @property
     def total_weight(self):

@@ -103,10 +103,9 @@ class _Fit:
 
     def _train(self, rng, rates):
         total, done = 0.0, 0
-        order = rng.permutation(len(self.feeder.rows.index))
         padded = np.zeros(len(rates) + self.program.chunk_steps, np.float32)
         padded[: len(rates)] = rates
-        for inputs, targets, weight, n_steps in self.feeder.chunks(order, rng):
+        for inputs, targets, weight, n_steps in self.feeder.shuffled(rng):
             chunk_rates = padded[done : done + len(weight)]
             loss = float(self.program.train(inputs, targets, weight, chunk_rates, n_steps))
             if not math.isfinite(loss):
@@ -118,8 +117,7 @@ class _Fit:
 
     def _validate(self):
         rng = np.random.default_rng([self.plan.seed, VALIDATION])  # the same noise each time
-        order = np.arange(len(self.validation.rows.index))
-        chunks = self.validation.chunks(order, rng)
+        chunks = self.validation.in_order(rng)
         return sum(float(self.program.evaluate(*chunk)) for chunk in chunks) / (
             self.validation.rows.total_weight
         )

@@ -5,6 +5,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length, validate_data
 
 from skae._records import Rows
+from skae._sources import Source, is_source, load_small
 
 SPLIT = 1 << 31  # keeps the seed of the validation split apart from those of the epochs
 # Rows stay in the user's dtype and are converted as they are fed, not as a whole.
@@ -14,8 +15,14 @@ ROW_FORMAT = {"accept_sparse": "csr", "dtype": "numeric", "order": "C"}
 def check_rows(estimator, X, *, reset=False, min_samples=1, finite=True):
     """Validate the rows of ``X`` against the features that the estimator knows.
 
-    A `Network` looks for NaN and infinity itself as it reads the rows: ``finite`` is for the rest.
+    A `Network` reads a `Source` block by block, and looks for NaN and infinity itself: ``finite``
+    is for the rest.
     """
+    if is_source(X):
+        source = Source(X, "X")
+        head = source[0 : min(min_samples, source.shape[0])]
+        validate_data(estimator, head, reset=reset, ensure_min_samples=min_samples, **ROW_FORMAT)
+        return load_small(source) if finite else source
     X = validate_data(
         estimator,
         X,
@@ -29,11 +36,41 @@ def check_rows(estimator, X, *, reset=False, min_samples=1, finite=True):
     return X
 
 
+def check_codes(estimator, X, n_components):
+    """Validate codes."""
+    if is_source(X):
+        source = Source(X, "X")
+        _check_head(estimator, source)
+        X = source
+    else:
+        X = check_array(X, dtype=(np.float64, np.float32), input_name="X", estimator=estimator)
+    if X.shape[1] != n_components:
+        raise ValueError(
+            f"X has {X.shape[1]} features, but the codes of {type(estimator).__name__} "
+            f"have {n_components}."
+        )
+    return X
+
+
+def check_matrix(estimator, name, X):
+    """Validate rows to train or validate on that are not the estimator's X."""
+    if is_source(X):
+        source = Source(X, name)
+        _check_head(estimator, source)
+        return load_small(source)
+    return check_array(X, input_name=name, estimator=estimator, **ROW_FORMAT)
+
+
+def _check_head(estimator, source):
+    head = source[0 : min(1, source.shape[0])]
+    check_array(head, input_name=source.name, estimator=estimator)
+
+
 def check_clean(estimator, name, X_clean, X):
     """Validate the clean rows of ``X``, or pass None through."""
     if X_clean is None:
         return None
-    X_clean = check_array(X_clean, input_name=name, estimator=estimator, **ROW_FORMAT)
+    X_clean = check_matrix(estimator, name, X_clean)
     if X_clean.shape != X.shape:
         raise ValueError(
             f"{name} must hold the clean row of every noisy one, of shape {X.shape}; "
@@ -45,7 +82,7 @@ def check_clean(estimator, name, X_clean, X):
 def weighted_rows(estimator, X, X_clean, sample_weight):
     """Make `Rows` of those that have a weight: a weight of zero leaves a row out."""
     if sample_weight is None:
-        return Rows(X, X_clean, None, np.arange(X.shape[0]))
+        return Rows(X, X_clean, None, all_rows(X))
     weight = check_array(
         sample_weight,
         ensure_2d=False,
@@ -72,14 +109,19 @@ def validation_rows(estimator, X_val, X_val_clean, *, paired):
             "X_val_clean belongs to X_val as X_clean belongs to X: give both or none of "
             "X_clean and X_val_clean."
         )
-    rows = check_array(X_val, input_name="X_val", estimator=estimator, **ROW_FORMAT)
+    rows = check_matrix(estimator, "X_val", X_val)
     if rows.shape[1] != estimator.n_features_in_:
         raise ValueError(
             f"X_val must have the {estimator.n_features_in_} features of X; got {rows.shape[1]}."
         )
     validate_data(estimator, X_val, reset=False, skip_check_array=True)  # compares the names
     targets = check_clean(estimator, "X_val_clean", X_val_clean, rows)
-    return Rows(rows, targets, None, np.arange(rows.shape[0]))
+    return Rows(rows, targets, None, all_rows(rows))
+
+
+def all_rows(X):
+    """Number the rows; those of a `Source` may be too many to hold a number for each."""
+    return range(X.shape[0]) if isinstance(X, Source) else np.arange(X.shape[0])
 
 
 def split_rows(rows, fraction, seed):

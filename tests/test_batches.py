@@ -17,7 +17,7 @@ def rows(inputs=X, targets=None, weight=None, index=None):
 
 def gather(feeder, order):
     """All chunks, copied, as they share their buffers."""
-    chunks = feeder.chunks(np.asarray(order), np.random.default_rng(0))
+    chunks = feeder._chunks(feeder.reader.parts(np.asarray(order)), np.random.default_rng(0))
     return [(x.copy(), y.copy(), w.copy(), n) for x, y, w, n in chunks]
 
 

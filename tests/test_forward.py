@@ -45,7 +45,7 @@ def test_encode_decode_and_reconstruct_are_the_layers_in_turn(X):
     assert_allclose(network.encode(X), codes, rtol=1e-10, atol=1e-12)
     assert_allclose(network.decode(codes), outputs, rtol=1e-10, atol=1e-12)
     assert_allclose(network.reconstruct(X), outputs, rtol=1e-10, atol=1e-12)
-    assert_allclose(network.squared_errors(X), ((X - outputs) ** 2).mean(axis=1), rtol=1e-10)
+    assert_allclose(network.scores(X), -((X - outputs) ** 2).mean(axis=1), rtol=1e-10)
 
 
 @pytest.mark.parametrize("name", sorted(ACTIVATIONS))
@@ -102,7 +102,7 @@ def test_blocks_of_rows_change_nothing(n_rows, X, monkeypatch):
 
     assert network.encode(X[:n_rows]).shape == (n_rows, 3)
     assert_allclose(network.encode(X[:n_rows]), whole[:n_rows], rtol=1e-12, atol=1e-14)
-    assert network.squared_errors(X[:n_rows]).shape == (n_rows,)
+    assert network.scores(X[:n_rows]).shape == (n_rows,)
 
 
 def test_results_do_not_share_memory(X):
@@ -119,7 +119,7 @@ def test_weights_and_input_are_left_alone(X):
     network = make(activations=("tanh", "softplus", "selu", "softmax"))
     weights, rows = [weight.copy() for weight in network.weights], X.copy()
     network.reconstruct(X)
-    network.squared_errors(X)
+    network.scores(X)
     network.decode(network.encode(X))
 
     assert_array_equal(X, rows)
@@ -133,7 +133,7 @@ def test_sparse_rows_are_encoded_as_dense_ones(container, dtype, X):
     network = make()
     dense = np.where(X > 0.5, X, 0).astype(dtype)
     rtol = 1e-4 if dtype == np.float32 else 1e-10
-    for method in (network.encode, network.reconstruct, network.squared_errors):
+    for method in (network.encode, network.reconstruct, network.scores):
         result = method(container(dense))
         assert type(result) is np.ndarray
         assert result.dtype == dtype
