@@ -30,6 +30,7 @@ from skae._validation import (
     validation_rows,
     weighted_rows,
 )
+from skae._versions import stamp, upgrade
 
 KERAS_MODELS = ("encoder_", "decoder_", "autoencoder_")
 
@@ -421,7 +422,7 @@ class _Autoencoder(
         state = super().__getstate__().copy()
         if "_keras_models" in state:
             state["_keras_models"] = None
-        return seal(state)
+        return seal(stamp(state))
 
     def __setstate__(self, state):
-        super().__setstate__(unseal(state))
+        super().__setstate__(unseal(upgrade(state, type(self))))

@@ -4,6 +4,7 @@ Imported inside ``fit`` and by the Keras attributes, never with the package.
 """
 
 import inspect
+import json
 import os
 import sys
 
@@ -35,6 +36,7 @@ LOSSES = {
     for name, value in vars(keras.losses).items()
     if inspect.isclass(value) and issubclass(value, keras.losses.Loss)
 }
+NAMESPACES = ("optimizers", "losses", "metrics")  # whose classes may be parameters
 WRAPPERS = ("Optimizer", "LossScaleOptimizer", "MultiOptimizer")  # no optimizers by themselves
 OPTIMIZERS = {
     name.lower(): value
@@ -318,6 +320,38 @@ def build_metrics(model):
     example = np.zeros((2, model.output_shape[-1]), np.float32)
     model.compute_metrics(example, example, example, np.ones(2, np.float32))
     model.reset_metrics()
+
+
+def to_json(value):
+    """Configuration of what Keras can make again from it: its own objects, classes and functions.
+
+    None for everything else, such as a user's function.
+    """
+    if inspect.isclass(value):
+        for part in NAMESPACES:
+            if getattr(getattr(keras, part), value.__name__, None) is value:
+                return json.dumps([part, value.__name__])
+        return None
+    try:
+        config = json.dumps(keras.saving.serialize_keras_object(value))
+        return config if _is_same(from_json(config), value) else None
+    except (TypeError, ValueError, AttributeError, NotImplementedError):
+        return None
+
+
+def from_json(config):
+    """Undo `to_json`.  Keras makes nothing but objects of its own and of registered classes."""
+    config = json.loads(config)
+    if isinstance(config, list) and config[0] in NAMESPACES:
+        return getattr(getattr(keras, config[0]), config[1])
+    return keras.saving.deserialize_keras_object(config)
+
+
+def _is_same(copy, value):
+    """Whether a copy is of the value's type; another function may have the name of Keras' own."""
+    if isinstance(value, list | tuple):
+        return len(copy) == len(value) and all(map(_is_same, copy, value))
+    return copy is value if inspect.isroutine(value) else type(copy) is type(value)
 
 
 __all__ = ["keras", "tf"]

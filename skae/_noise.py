@@ -5,6 +5,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import validate_data
 
 from skae._parameters import check_clip, check_number, make_seed
+from skae._versions import stamp, upgrade
 
 
 class GaussianNoise(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -104,3 +105,9 @@ class GaussianNoise(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         tags.non_deterministic = self.random_state is None
         return tags
+
+    def __getstate__(self):
+        return stamp(super().__getstate__())
+
+    def __setstate__(self, state):
+        super().__setstate__(upgrade(state, type(self)))

@@ -1,26 +1,50 @@
-"""Keras objects among an estimator's parameters, packed so that a pickle needs no Keras."""
+"""Keras objects among an estimator's parameters, packed so that a copy needs no Keras to load."""
 
 import pickle
+import sys
 from dataclasses import dataclass
 
 PLAIN = (str, int, float, bool, type(None))
-PARAMETERS = ("optimizer", "loss", "metrics", "learning_rate_schedule")
+PARAMETERS = (
+    "optimizer", "loss", "metrics", "learning_rate_schedule",
+    "activation", "code_activation", "output_activation",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Sealed:
-    """A parameter that could not be unpacked where it is: TensorFlow is missing there."""
+    """A parameter on its way, or one that could not be opened: TensorFlow is missing there.
 
-    packed: bytes
+    Keras' own objects travel as their configuration in JSON.  Everything else, such as a user's
+    function, is a ``value`` that skops looks into, and ``packed`` as a pickle within a pickle.
+    """
+
+    value: object = None
+    config: str | None = None
+    packed: bytes | None = None
 
     def __repr__(self):
         return "<Keras object; TensorFlow is not available>"
+
+    def __reduce_ex__(self, protocol):
+        """Pickle and copy come here, and skops does not."""
+        packed = pickle.dumps(self.value) if self.value is not None else self.packed
+        return Sealed, (None, self.config, packed)
+
+    def __getstate__(self):
+        """Skops comes here."""
+        if self.packed is not None:
+            raise TypeError(
+                "A parameter of this estimator is known as a pickle only, as TensorFlow is not "
+                "available: write the skops file where TensorFlow is installed."
+            )
+        return vars(self)
 
 
 def seal(state):
     """Pack the parameters that may hold Keras objects, each for itself."""
     return {
-        name: Sealed(pickle.dumps(value))
+        name: _pack(value)
         if name in PARAMETERS and not isinstance(value, (*PLAIN, Sealed))
         else value
         for name, value in state.items()
@@ -34,8 +58,22 @@ def unseal(state):
     }
 
 
+def _pack(value):
+    if "keras" in sys.modules:  # else it is none of Keras'
+        from skae._keras import to_json
+
+        config = to_json(value)
+        if config is not None:
+            return Sealed(config=config)
+    return Sealed(value)
+
+
 def _open(sealed):
     try:
-        return pickle.loads(sealed.packed)
+        if sealed.config is not None:
+            from skae._keras import from_json
+
+            return from_json(sealed.config)
+        return sealed.value if sealed.packed is None else pickle.loads(sealed.packed)
     except ImportError:
         return sealed

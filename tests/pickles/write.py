@@ -1,0 +1,45 @@
+"""Keep what a release pickles: ``python tests/pickles/write.py`` writes ``VERSION.pickle`` here.
+
+Run it once for each release; `tests/test_versions.py` loads all of these files for ever.
+"""
+
+import pickle
+from pathlib import Path
+
+import keras
+import numpy as np
+
+import skae
+
+X = np.random.default_rng(0).uniform(size=(40, 8))
+SIZES = {"n_components": 2, "hidden_layer_sizes": (4,), "epochs": 2, "random_state": 0}
+
+
+def estimators():
+    """Fitted estimators whose states differ in kind."""
+    yield skae.DeepAutoencoder(**SIZES, early_stopping=True, metrics="mse").fit(X)
+    yield skae.DenoisingAutoencoder(**SIZES, noise_scale=0.1).partial_fit(X).partial_fit(X)
+    yield skae.DeepAutoencoder(
+        **SIZES,
+        optimizer=keras.optimizers.Adam(0.01, beta_1=0.8),
+        loss=keras.losses.MeanSquaredError,
+        learning_rate_schedule=keras.optimizers.schedules.CosineDecay(0.01, 30),
+    ).fit(X)
+
+
+def main():
+    kept = {
+        "X": X,
+        "noise": skae.GaussianNoise(0.1, random_state=0).fit(X),
+        "estimators": [
+            (estimator, estimator.transform(X), estimator.reconstruct(X))
+            for estimator in estimators()
+        ],
+    }
+    file = Path(__file__).with_name(f"{skae.__version__}.pickle")
+    file.write_bytes(pickle.dumps(kept, protocol=5))
+    print(f"{file}: {file.stat().st_size:,} bytes")
+
+
+if __name__ == "__main__":
+    main()
