@@ -98,6 +98,12 @@ class DeepAutoencoder(_Autoencoder):
 
     Fits that differ in data, seed or learning rate alone share one compiled program.
 
+    A *source* holds rows that need not be in memory: a `numpy.memmap`, an `h5py.Dataset`, a
+    `zarr.Array`, a Dask array, or anything with ``shape``, a NumPy ``dtype`` and slices.  It is
+    read in blocks of 1 MiB or of whole chunks, each checked for NaN and infinity as it comes.
+    Training shuffles the blocks, and their rows within a buffer of ``2 ** 25`` values, 128 MiB; a
+    source of no more values is read into memory once, and gives the same bits as an array.
+
     References
     ----------
     G. E. Hinton and R. R. Salakhutdinov, "Reducing the Dimensionality of Data with Neural
@@ -168,13 +174,13 @@ class DeepAutoencoder(_Autoencoder):
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix, source} of shape (n_samples, n_features)
             The rows; at least two.  Sparse rows are made dense a chunk at a time.
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,), default=None
             How much each row counts.  Not negative; rows of weight zero are left out.
-        X_val : {array-like, sparse matrix} of shape (n_validation_samples, n_features), \
+        X_val : {array-like, sparse matrix, source} of shape (n_validation_samples, n_features), \
                 default=None
             Rows to measure ``val_loss`` on after each epoch.
 
@@ -188,6 +194,8 @@ class DeepAutoencoder(_Autoencoder):
         ValueError, TypeError
             If X, a weight or a parameter is not as described, or training diverges.  The
             estimator is then as it was before.
+        OSError
+            If a source cannot be read, or ends early; likewise.
         """
         return self._fit(X, sample_weight=sample_weight, X_val=X_val)
 
@@ -200,7 +208,7 @@ class DeepAutoencoder(_Autoencoder):
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix, source} of shape (n_samples, n_features)
             The rows.
         y : None
             Ignored.
@@ -317,6 +325,8 @@ class DenoisingAutoencoder(_Autoencoder):
     Training computes in float32; `transform`, `inverse_transform` and `reconstruct` run in
     NumPy, in float32 for float32 input and in float64 for everything else.
 
+    A *source* is as for `DeepAutoencoder`: rows that need not be in memory, read in blocks.
+
     References
     ----------
     P. Vincent, H. Larochelle, Y. Bengio and P.-A. Manzagol, "Extracting and Composing Robust
@@ -391,19 +401,19 @@ class DenoisingAutoencoder(_Autoencoder):
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix, source} of shape (n_samples, n_features)
             Clean rows, to which noise is added; the noisy rows themselves where ``X_clean`` is
             given.
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,), default=None
             How much each row counts.  Not negative; rows of weight zero are left out.
-        X_val : {array-like, sparse matrix} of shape (n_validation_samples, n_features), \
+        X_val : {array-like, sparse matrix, source} of shape (n_validation_samples, n_features), \
                 default=None
             Rows to measure ``val_loss`` on after each epoch, with the same noise each time.
-        X_clean : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
+        X_clean : {array-like, sparse matrix, source} of shape (n_samples, n_features), default=None
             The clean row of each row of X, for real pairs.  No noise is added then.
-        X_val_clean : {array-like, sparse matrix} of shape \
+        X_val_clean : {array-like, sparse matrix, source} of shape \
                 (n_validation_samples, n_features), default=None
             The clean rows of ``X_val``; needed with ``X_clean``.
 
@@ -417,6 +427,8 @@ class DenoisingAutoencoder(_Autoencoder):
         ValueError, TypeError
             If X, a weight or a parameter is not as described, or training diverges.  The
             estimator is then as it was before.
+        OSError
+            If a source cannot be read, or ends early; likewise.
         """
         return self._fit(
             X,
@@ -435,13 +447,13 @@ class DenoisingAutoencoder(_Autoencoder):
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix, source} of shape (n_samples, n_features)
             Clean rows, or noisy ones where ``X_clean`` is given.
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,), default=None
             How much each row counts.
-        X_clean : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
+        X_clean : {array-like, sparse matrix, source} of shape (n_samples, n_features), default=None
             The clean row of each row of X.
 
         Returns
