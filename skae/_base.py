@@ -192,7 +192,10 @@ class _Autoencoder(
             )
             self._bounded = bounded
             self._state = result.state if single_epoch else None
-            self._set_result(architecture, result, self.history_ if going_on else {})
+            network = Network(
+                result.weights, architecture.activations, architecture.n_encoder_layers
+            )
+            self._set_result(network, result.history, self.history_ if going_on else {})
         if result.interrupted:
             warnings.warn(
                 f"Training was interrupted after {self.n_iter_} whole epochs; the estimator "
@@ -239,27 +242,81 @@ class _Autoencoder(
 
     def _start(self, architecture, single_epoch):
         """Where ``partial_fit`` or a warm start goes on from."""
-        if self._network.layer_sizes != architecture.layer_sizes:
-            raise ValueError(
-                f"{type(self).__name__} goes on from a network of widths "
-                f"{self._network.layer_sizes}, but its parameters and X describe "
-                f"{architecture.layer_sizes}: keep the sizes, or fit with warm_start=False."
-            )
+        for what, name in (("widths", "layer_sizes"), ("activations", "activations")):
+            there, wanted = getattr(self._network, name), getattr(architecture, name)
+            if there != wanted:
+                raise ValueError(
+                    f"{type(self).__name__} goes on from a network of {what} {there}, but its "
+                    f"parameters and X describe {wanted}: keep the {what}, or fit with "
+                    "warm_start=False."
+                )
         if single_epoch and self._state is not None:
             return self._state
         return State(list(self._network.weights), n_epochs=self.n_iter_)
 
-    def _set_result(self, architecture, result, past):
+    def _set_result(self, network, history, past):
         """Set the fitted attributes; the history goes on from that of ``past`` epochs."""
-        self._network = Network(
-            result.weights, architecture.activations, architecture.n_encoder_layers
-        )
+        self._network = network
         self._keras_models = None
         self.history_ = {
-            name: past.get(name, []) + result.history.get(name, [])
-            for name in past | result.history
+            name: past.get(name, []) + history.get(name, []) for name in past | history
         }
         self.n_iter_ = len(self.history_.get("loss", ()))
+
+    @classmethod
+    def from_keras(cls, encoder, decoder, **params):
+        """Make a fitted estimator of a Keras encoder and decoder.
+
+        Their weights are copied, and the layers between the dense ones folded into these:
+        BatchNormalization and Rescaling, Activation and its kin; those that do nothing at
+        inference, such as Dropout, are left out, and a row is flat, whatever Flatten and Reshape
+        make of it.
+
+        `fit` trains a new network of the same widths, and `partial_fit` goes on from this one.
+        Where the decoder does not mirror the encoder, the parameters describe the encoder alone:
+        the estimator transforms and reconstructs, but cannot go on training.
+
+        Parameters
+        ----------
+        encoder : keras.Model
+            From rows to codes, a chain of layers.
+        decoder : keras.Model
+            From codes to rows, a chain of layers.
+        **params : dict
+            Parameters of the estimator, such as ``learning_rate``, but those that the models
+            determine: ``n_components``, ``hidden_layer_sizes`` and the activations.
+
+        Returns
+        -------
+        estimator : estimator
+            A fitted one, with an empty ``history_``.
+
+        Raises
+        ------
+        TypeError
+            If these are no Keras models, or one of ``params`` is determined by them.
+        ValueError
+            If a model has other layers or branches, or the two do not fit together.
+
+        Examples
+        --------
+        >>> import keras, numpy as np
+        >>> from skae import DeepAutoencoder
+        >>> encoder = keras.Sequential([keras.Input((8,)), keras.layers.Dense(2)])
+        >>> decoder = keras.Sequential([keras.Input((2,)), keras.layers.Dense(8)])
+        >>> autoencoder = DeepAutoencoder.from_keras(encoder, decoder, epochs=5)
+        >>> autoencoder.transform(np.ones((3, 8))).shape
+        (3, 2)
+        """
+        from skae._from_keras import parameters, read
+
+        network = read(encoder, decoder)
+        estimator = cls(**parameters(network), **params)
+        estimator.n_features_in_ = network.layer_sizes[0]
+        estimator._bounded = network.activations[-1] == "sigmoid"
+        estimator._state = None
+        estimator._set_result(network, history={}, past={})
+        return estimator
 
     # ------------------------------------------------------------------ using what was fitted
 

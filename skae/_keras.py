@@ -253,10 +253,9 @@ def models_with_weights(layer_sizes, activations, n_encoder_layers, weights):
 
 
 def _layer_names(n_layers, n_encoder_layers):
-    hidden = range(1, n_encoder_layers)
-    encoder = [f"encoder_{i}" for i in hidden]
-    decoder = [f"decoder_{i}" for i in hidden]
-    return [*encoder, "code", *decoder[: n_layers - n_encoder_layers - 1], "reconstruction"]
+    encoder = [f"encoder_{i}" for i in range(1, n_encoder_layers)]
+    decoder = [f"decoder_{i}" for i in range(1, n_layers - n_encoder_layers)]
+    return [*encoder, "code", *decoder, "reconstruction"]
 
 
 def _chain(layers, tensor):
