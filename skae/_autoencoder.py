@@ -82,7 +82,7 @@ class DeepAutoencoder(_Autoencoder):
         The network as Keras models, which share their layers.  Built when first asked for.
     n_features_in_ : int
         Number of features seen during `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of features seen during `fit`, where X has names that are all strings.
 
     See Also
@@ -309,7 +309,7 @@ class DenoisingAutoencoder(_Autoencoder):
         The network as Keras models, which share their layers.  Built when first asked for.
     n_features_in_ : int
         Number of features seen during `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of features seen during `fit`, where X has names that are all strings.
 
     See Also
