@@ -66,7 +66,8 @@ class DeepAutoencoder(_Autoencoder):
         Determines initial weights, shuffling and the validation rows.  An int gives the
         same bits at each call.
     verbose : int, default=0
-        1 prints a line after each epoch.
+        1 shows a progress bar in a terminal and in a notebook, and prints a line after each epoch
+        where the output is neither.
     **routed : dict
         ``optimizer__NAME`` and ``loss__NAME``: parameters of the optimizer's and the loss'
         Keras class.
@@ -197,7 +198,7 @@ class DeepAutoencoder(_Autoencoder):
         OSError
             If a source cannot be read, or ends early; likewise.
         """
-        return self._fit(X, sample_weight=sample_weight, X_val=X_val)
+        return self._fit(X, y, sample_weight=sample_weight, X_val=X_val)
 
     def partial_fit(self, X, y=None, *, sample_weight=None):
         """Train one more epoch, on X, from where the last call ended.
@@ -220,7 +221,7 @@ class DeepAutoencoder(_Autoencoder):
         self : DeepAutoencoder
             The fitted estimator.
         """
-        return self._fit(X, sample_weight=sample_weight, single_epoch=True)
+        return self._fit(X, y, sample_weight=sample_weight, single_epoch=True)
 
     def _corruption(self, bounded, has_clean):
         return None, None
@@ -288,7 +289,8 @@ class DenoisingAutoencoder(_Autoencoder):
         Determines initial weights, shuffling, noise and the validation rows.  An int gives the
         same bits at each call.
     verbose : int, default=0
-        1 prints a line after each epoch.
+        1 shows a progress bar in a terminal and in a notebook, and prints a line after each epoch
+        where the output is neither.
     noise_scale : float, default=0.5
         Standard deviation of the noise, in the units of X.  At least 0.
     clip : {"auto"}, tuple of (float, float) or None, default="auto"
@@ -432,6 +434,7 @@ class DenoisingAutoencoder(_Autoencoder):
         """
         return self._fit(
             X,
+            y,
             X_clean=X_clean,
             sample_weight=sample_weight,
             X_val=X_val,
@@ -461,7 +464,7 @@ class DenoisingAutoencoder(_Autoencoder):
         self : DenoisingAutoencoder
             The fitted estimator.
         """
-        return self._fit(X, X_clean=X_clean, sample_weight=sample_weight, single_epoch=True)
+        return self._fit(X, y, X_clean=X_clean, sample_weight=sample_weight, single_epoch=True)
 
     def _corruption(self, bounded, has_clean):
         check_number("noise_scale", self.noise_scale, low=0)

@@ -18,10 +18,11 @@ from skae._diagram import fitted, unfitted
 from skae._forward import Network
 from skae._onnx import ConvertsToOnnx
 from skae._parameters import check_number, did_you_mean, make_seed
-from skae._progress import EpochPrinter
+from skae._progress import progress
 from skae._records import Plan, State
 from skae._schedules import SCHEDULES
 from skae._sealed import seal, unseal
+from skae._tasks import CallbackSupportMixin, tasks, with_callbacks
 from skae._validation import (
     check_clean,
     check_codes,
@@ -36,7 +37,11 @@ KERAS_MODELS = ("encoder_", "decoder_", "autoencoder_")
 
 
 class _Autoencoder(
-    ConvertsToOnnx, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    CallbackSupportMixin,
+    ConvertsToOnnx,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
 ):
     """What the autoencoders share; a subclass says how the inputs are corrupted."""
 
@@ -152,50 +157,10 @@ class _Autoencoder(
 
     # ------------------------------------------------------------------ fitting
 
-    def _fit(
-        self,
-        X,
-        *,
-        X_clean=None,
-        sample_weight=None,
-        X_val=None,
-        X_val_clean=None,
-        single_epoch=False,
-    ):
-        """Validate, describe, train, set the attributes."""
+    def _fit(self, X, y=None, **kwargs):
+        """Train, and leave the estimator as it was where that fails."""
         with self._unchanged_on_error():
-            going_on = self.__sklearn_is_fitted__() and (single_epoch or self.warm_start)
-            self._check_parameters()
-            X = check_rows(
-                self,
-                X,
-                reset=not (going_on and single_epoch),
-                min_samples=1 if single_epoch else 2,
-            )
-            X_clean = check_clean(self, "X_clean", X_clean, X)
-            rows = weighted_rows(self, X, X_clean, sample_weight)
-            targets = X if X_clean is None else X_clean
-            bounded = self._bounded if going_on else lies_within(targets, 0, 1)
-            architecture = describe(vars(self), targets, len(rows.index), bounded=bounded)
-            plan = self._plan(bounded, paired=X_clean is not None, single_epoch=single_epoch)
-            rows, validation = self._set_aside(rows, X_val, X_val_clean, plan)
-
-            from skae._training import train
-
-            result = train(
-                architecture,
-                rows,
-                plan,
-                validation=validation,
-                start=self._start(architecture, single_epoch) if going_on else None,
-                report=EpochPrinter(len(rows.index)) if self.verbose else None,
-            )
-            self._bounded = bounded
-            self._state = result.state if single_epoch else None
-            network = Network(
-                result.weights, architecture.activations, architecture.n_encoder_layers
-            )
-            self._set_result(network, result.history, self.history_ if going_on else {})
+            result = self._train(X, y, **kwargs)
         if result.interrupted:
             warnings.warn(
                 f"Training was interrupted after {self.n_iter_} whole epochs; the estimator "
@@ -204,6 +169,57 @@ class _Autoencoder(
                 stacklevel=3,
             )
         return self
+
+    @with_callbacks
+    def _train(
+        self,
+        X,
+        y,
+        *,
+        X_clean=None,
+        sample_weight=None,
+        X_val=None,
+        X_val_clean=None,
+        single_epoch=False,
+    ):
+        """Validate, describe, train, set the attributes."""
+        going_on = self.__sklearn_is_fitted__() and (single_epoch or self.warm_start)
+        self._check_parameters()
+        X = check_rows(
+            self,
+            X,
+            reset=not (going_on and single_epoch),
+            min_samples=1 if single_epoch else 2,
+        )
+        X_clean = check_clean(self, "X_clean", X_clean, X)
+        rows = weighted_rows(self, X, X_clean, sample_weight)
+        targets = X if X_clean is None else X_clean
+        bounded = self._bounded if going_on else lies_within(targets, 0, 1)
+        architecture = describe(vars(self), targets, len(rows.index), bounded=bounded)
+        plan = self._plan(bounded, paired=X_clean is not None, single_epoch=single_epoch)
+        rows, validation = self._set_aside(rows, X_val, X_val_clean, plan)
+        past = self.history_ if going_on else {}
+
+        from skae._training import train
+
+        def attributes(weights, history):
+            network = Network(weights, architecture.activations, architecture.n_encoder_layers)
+            return _attributes(network, history, past) | {"_bounded": bounded}
+
+        result = train(
+            architecture,
+            rows,
+            plan,
+            validation=validation,
+            start=self._start(architecture, single_epoch) if going_on else None,
+            watchers=[
+                *tasks(self, X, y, attributes),
+                *([progress(len(rows.index))] if self.verbose else []),
+            ],
+        )
+        vars(self).update(attributes(result.weights, result.history))
+        self._state = result.state if single_epoch else None
+        return result
 
     def _plan(self, bounded, *, paired, single_epoch):
         noise_scale, clip = self._corruption(bounded, paired)
@@ -253,15 +269,6 @@ class _Autoencoder(
         if single_epoch and self._state is not None:
             return self._state
         return State(list(self._network.weights), n_epochs=self.n_iter_)
-
-    def _set_result(self, network, history, past):
-        """Set the fitted attributes; the history goes on from that of ``past`` epochs."""
-        self._network = network
-        self._keras_models = None
-        self.history_ = {
-            name: past.get(name, []) + history.get(name, []) for name in past | history
-        }
-        self.n_iter_ = len(self.history_.get("loss", ()))
 
     @classmethod
     def from_keras(cls, encoder, decoder, **params):
@@ -315,7 +322,7 @@ class _Autoencoder(
         estimator.n_features_in_ = network.layer_sizes[0]
         estimator._bounded = network.activations[-1] == "sigmoid"
         estimator._state = None
-        estimator._set_result(network, history={}, past={})
+        vars(estimator).update(_attributes(network, history={}, past={}))
         return estimator
 
     # ------------------------------------------------------------------ using what was fitted
@@ -483,3 +490,14 @@ class _Autoencoder(
 
     def __setstate__(self, state):
         super().__setstate__(unseal(upgrade(state, type(self))))
+
+
+def _attributes(network, history, past):
+    """Return the fitted attributes; the history goes on from that of ``past`` epochs."""
+    history = {name: past.get(name, []) + history.get(name, []) for name in past | history}
+    return {
+        "_network": network,
+        "_keras_models": None,
+        "history_": history,
+        "n_iter_": len(history.get("loss", ())),
+    }

@@ -85,9 +85,8 @@ class Program:
         self.model.reset_metrics()
 
     def finish(self):
-        """End training, where an optimizer may put averaged weights in place, and copy them."""
+        """End training, where an optimizer may put averaged weights in place."""
         self.optimizer.finalize_variable_values(self.model.trainable_variables)
-        return self.weights()
 
     def weights(self):
         return [variable.numpy().copy() for variable in self.model.trainable_variables]

@@ -1,21 +1,96 @@
-"""What ``verbose=1`` prints."""
+"""What ``verbose=1`` shows."""
 
+import importlib.util
 import time
 
+from skae._watchers import Watcher
 
-class EpochPrinter:
+
+def progress(n_rows):
+    """Watch a fit on ``n_rows`` rows: by a bar in a terminal or a notebook, else by lines."""
+    from rich.console import Console
+
+    console = Console()
+    # in a notebook rich draws by way of ipywidgets, and without them nothing at all
+    drawn = console.is_jupyter and importlib.util.find_spec("ipywidgets") is not None
+    shown = console.is_terminal and not console.is_dumb_terminal
+    return Bar(n_rows, console) if drawn or shown else Lines(n_rows)
+
+
+def describe_record(record):
+    return "  ".join(f"{name} {value:.4g}" for name, value in record.items())
+
+
+class Lines(Watcher):
     """Print a line after each epoch: its number, its record, and how fast it went."""
 
     def __init__(self, n_rows):
         self.n_rows = n_rows
+
+    def begin(self, fit):
+        self.first, self.epochs = fit.first_epoch, fit.epochs
         self.started = time.perf_counter()
 
-    def __call__(self, epoch, epochs, record):
+    def end_epoch(self, epoch, record):
         seconds = time.perf_counter() - self.started
-        left = seconds / (epoch + 1) * (epochs - epoch - 1)
-        numbers = "  ".join(f"{name} {value:.4g}" for name, value in record.items())
+        done = epoch + 1 - self.first
+        left = seconds / done * (self.epochs - epoch - 1)
         print(
-            f"epoch {epoch + 1:{len(str(epochs))}}/{epochs}  {numbers}  "
-            f"{(epoch + 1) * self.n_rows / seconds:,.0f} rows/s  {left:.0f} s left",
+            f"epoch {epoch + 1:{len(str(self.epochs))}}/{self.epochs}  {describe_record(record)}  "
+            f"{done * self.n_rows / seconds:,.0f} rows/s  {left:.0f} s left",
             flush=True,
         )
+
+
+class Bar(Watcher):
+    """Draw a bar that fills as rows are trained on.
+
+    What else is printed meanwhile, by callbacks say, comes above it.
+    """
+
+    def __init__(self, n_rows, console):
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self.n_rows, self.bar = n_rows, None
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[record]}"),
+            TextColumn("{task.fields[speed]:,.0f} rows/s"),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            console=console,
+            expand=True,
+        )
+
+    def begin(self, fit):
+        self.first, self.epochs = fit.first_epoch, fit.epochs
+        self.started = time.perf_counter()
+        total = (self.epochs - self.first) * self.n_rows
+        self.bar = self.progress.add_task(self._title(self.first), total=total, record="", speed=0)
+        self.progress.start()
+
+    def begin_epoch(self, epoch):
+        self.progress.update(self.bar, description=self._title(epoch))
+
+    def see_rows(self, n_rows):
+        self.progress.advance(self.bar, n_rows)
+
+    def end_epoch(self, epoch, record):
+        done = (epoch + 1 - self.first) * self.n_rows
+        losses = {name: record[name] for name in ("loss", "val_loss") if name in record}
+        self.progress.update(
+            self.bar,
+            completed=done,
+            record=describe_record(losses),
+            speed=done / (time.perf_counter() - self.started),
+        )
+
+    def end(self):
+        completed = self.progress.tasks[0].completed
+        self.progress.update(self.bar, total=completed)  # full, where training stopped early
+
+    def close(self):
+        self.progress.stop()
+
+    def _title(self, epoch):
+        return f"epoch {epoch + 1}/{self.epochs}"

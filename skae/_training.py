@@ -1,5 +1,6 @@
 """The loop over epochs: schedule, validation, early stopping and history."""
 
+import contextlib
 import math
 
 import numpy as np
@@ -14,7 +15,7 @@ from skae._schedules import learning_rates, rate_and_schedule
 VALIDATION = 1 << 31  # stands where an epoch's number does in the seed of its generator
 
 
-def train(architecture, rows, plan, *, validation=None, start=None, report=None):
+def train(architecture, rows, plan, *, validation=None, start=None, watchers=()):
     """Train a network on ``rows`` and return a `TrainResult`.
 
     Parameters
@@ -25,8 +26,8 @@ def train(architecture, rows, plan, *, validation=None, start=None, report=None)
     plan : Plan
     start : State, default=None
         Where to go on from; None draws new weights.
-    report : callable, default=None
-        Called as ``report(epoch, epochs, record)`` after each epoch.
+    watchers : sequence of Watcher
+        What is told how training goes on, and may end it.
 
     Raises
     ------
@@ -38,24 +39,23 @@ def train(architecture, rows, plan, *, validation=None, start=None, report=None)
     with programs.borrow(architecture, jit) as program:
         same = start.optimizer == _optimizer(architecture)
         program.reset(start.weights, start.optimizer_state if same else None)
-        fit = _Fit(program, architecture, rows, validation, plan, start)
-        return fit.run(report)
+        return _Fit(program, architecture, rows, validation, plan, start, watchers).run()
 
 
 class _Fit:
     """One run of the epochs on a borrowed program."""
 
-    def __init__(self, program, architecture, rows, validation, plan, start):
-        self.program, self.plan, self.start = program, plan, start
+    def __init__(self, program, architecture, rows, validation, plan, start, watchers):
+        self.program, self.plan, self.start, self.watchers = program, plan, start, watchers
         self.optimizer = _optimizer(architecture)
-        self.epochs = 1 if plan.single_epoch else plan.epochs
+        self.first_epoch, self.epochs = 0, 1 if plan.single_epoch else plan.epochs
         self.rate, self.schedule = rate_and_schedule(
             plan.optimizer, plan.learning_rate, plan.schedule, own_learning_rate, plan.single_epoch
         )
         self.steps_per_epoch = -(-len(rows.index) // architecture.batch_size)
         self.feeder = self._feeder(rows, architecture.batch_size)
         self.validation = validation and self._feeder(validation, architecture.batch_size)
-        self.history = {}
+        self.history = []
         self.best_loss, self.best_weights, self.epochs_without_gain = math.inf, None, 0
 
     def _feeder(self, rows, batch_size):
@@ -68,22 +68,41 @@ class _Fit:
         steps, pad = self.program.chunk_steps, self.program.jit
         return Feeder(rows, batch_size, steps, pad=pad, corruption=corruption)
 
-    def run(self, report):
-        interrupted = False
+    def run(self):
+        with contextlib.ExitStack() as stack:
+            for watcher in self.watchers:
+                stack.callback(watcher.close)
+            interrupted = self._run_epochs()
+            self.program.finish()
+            self._check_finite()
+            self._tell("end")
+            return self._result(interrupted)
+
+    def _run_epochs(self):
+        """Train epoch by epoch; return whether Ctrl-C ended it."""
         try:
-            for epoch in range(self.epochs):
-                record = self._epoch(epoch)
-                for name, value in record.items():
-                    self.history.setdefault(name, []).append(value)
-                if report is not None:
-                    report(epoch, self.epochs, record)
-                if self.plan.patience is not None and self._should_stop(record["val_loss"]):
+            self._tell("begin", self)
+            for epoch in range(self.first_epoch, self.epochs):
+                if self._epoch(epoch):
                     break
         except KeyboardInterrupt:
-            interrupted = True
-        return self._result(interrupted)
+            return True
+        return False
+
+    def _tell(self, what, *args):
+        """Tell the watchers; say whether one of them ends training."""
+        answers = [getattr(watcher, what)(*args) for watcher in self.watchers]
+        return any(answers)
 
     def _epoch(self, epoch):
+        """Train one epoch; return whether it is the last."""
+        self._tell("begin_epoch", epoch)
+        record = self._trained(epoch)
+        self.history.append(record)
+        stop = self.plan.patience is not None and self._should_stop(record["val_loss"])
+        return self._tell("end_epoch", epoch, record) or stop
+
+    def _trained(self, epoch):
         """Train one epoch and return its record."""
         rng = np.random.default_rng([self.plan.seed, self.start.n_epochs + epoch])
         rates = self._rates(epoch)
@@ -109,10 +128,10 @@ class _Fit:
             chunk_rates = padded[done : done + len(weight)]
             loss = float(self.program.train(inputs, targets, weight, chunk_rates, n_steps))
             if not math.isfinite(loss):
-                epoch = len(self.history.get("loss", ())) + 1
-                raise self._diverged(f"the loss became {loss}", epoch)
+                raise self._diverged(f"the loss became {loss}", len(self.history) + 1)
             total += loss
             done += n_steps
+            self._tell("see_rows", n_steps * weight.shape[1])
         return total / self.feeder.rows.total_weight
 
     def _validate(self):
@@ -131,20 +150,29 @@ class _Fit:
             self.best_loss, self.best_weights = loss, self.program.weights()
         return self.epochs_without_gain >= self.plan.patience
 
+    def weights(self):
+        """Copy the weights that a fit which ended now would leave behind."""
+        return self.best_weights or self.program.weights()
+
+    def columns(self):
+        """Return the history so far by name."""
+        names = dict.fromkeys(name for record in self.history for name in record)
+        return {name: [r[name] for r in self.history if name in r] for name in names}
+
+    def _check_finite(self):
+        if not all(np.isfinite(array).all() for array in self.weights()):
+            raise self._diverged("the weights became infinite or NaN", len(self.history))
+
     def _result(self, interrupted):
-        last = self.program.finish()
-        weights = self.best_weights or last
-        n_epochs = len(self.history.get("loss", ()))
-        if not all(np.isfinite(array).all() for array in weights):
-            raise self._diverged("the weights became infinite or NaN", n_epochs)
+        n_epochs = len(self.history)
         state = State(
-            last,
+            self.program.weights(),
             self.optimizer,
             self.program.optimizer_state(),
             self.start.n_steps + n_epochs * self.steps_per_epoch,
             self.start.n_epochs + n_epochs,
         )
-        return TrainResult(weights, self.history, state, interrupted)
+        return TrainResult(self.weights(), self.columns(), state, interrupted)
 
     def _diverged(self, what, epoch):
         rate = "that learning_rate_schedule gives" if self.rate is None else f"of {self.rate:.3g}"

@@ -113,14 +113,6 @@ def test_methods_leave_their_input_alone(small):
     assert_array_equal(codes, codes_before)
 
 
-def test_verbose_prints_a_line_after_each_epoch(small, X, capsys):
-    small(verbose=1).fit(X)
-
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 3
-    assert all("loss" in line for line in lines)
-
-
 def test_nothing_is_printed_without_verbose(small, X, capfd):
     small().fit(X)
 

@@ -11,20 +11,22 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import ConvergenceWarning
 
 from skae import DeepAutoencoder, DenoisingAutoencoder, _base
+from skae._watchers import Watcher
 
 MSE = {"output_activation": "linear", "loss": "mean_squared_error"}
 
 
 @pytest.fixture
 def interrupt_after(monkeypatch):
-    """Have Ctrl-C come after a number of epochs, from the report that verbose=1 asks for."""
+    """Have Ctrl-C come after a number of epochs, in the place of what verbose=1 shows."""
 
     def arrange(n_epochs):
-        def report(epoch, epochs, record):
-            if epoch + 1 == n_epochs:
-                signal.raise_signal(signal.SIGINT)
+        class Interrupt(Watcher):
+            def end_epoch(self, epoch, record):
+                if epoch + 1 == n_epochs:
+                    signal.raise_signal(signal.SIGINT)
 
-        monkeypatch.setattr(_base, "EpochPrinter", lambda n_rows: report)
+        monkeypatch.setattr(_base, "progress", lambda n_rows: Interrupt())
 
     return arrange
 

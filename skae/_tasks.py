@@ -1,0 +1,65 @@
+"""scikit-learn's own callbacks, which came with its version 1.9."""
+
+from skae._watchers import Watcher
+
+try:
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:  # scikit-learn 1.7 and 1.8 have none
+
+    class CallbackSupportMixin:
+        """Stands in for scikit-learn's."""
+
+    def with_callbacks(method):
+        return method
+
+
+class Tasks(Watcher):
+    """Report a fit to scikit-learn's callbacks as a task, and each of its epochs as a subtask.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The one that is fitted, whose callbacks are told.
+    data : dict
+        X and y as the callbacks get them.
+    fitted : callable
+        Makes the fitted attributes, of weights and a history, for callbacks which ask for a fitted
+        estimator.
+    """
+
+    def __init__(self, estimator, data, fitted):
+        self.estimator, self.data, self.fitted = estimator, data, fitted
+        self.task = self.epoch_task = None
+
+    def begin(self, fit):
+        self.fit = fit
+        self.task = self.estimator._init_callback_context(max_subtasks=fit.epochs)
+        self.task.call_on_fit_task_begin(estimator=self.estimator, **self.data)
+
+    def begin_epoch(self, epoch):
+        self.epoch_task = self.task.subcontext(task_name="epoch")
+        self.epoch_task.call_on_fit_task_begin(estimator=self.estimator, **self.data)
+
+    def end_epoch(self, epoch, record):
+        return self._end(self.epoch_task)
+
+    def end(self):
+        self._end(self.task)
+
+    def _end(self, task):
+        return task.call_on_fit_task_end(
+            estimator=self.estimator,
+            reconstruction_attributes=lambda: self.fitted(self.fit.weights(), self.fit.columns()),
+            **self.data,
+        )
+
+
+def tasks(estimator, X, y, fitted):
+    """Return the watchers that tell scikit-learn's callbacks: one, or none before version 1.9.
+
+    Where the user gave no ``y`` the callbacks get X, which is what the network has to give
+    back: `sklearn.callback.ScoringMonitor` scores nothing without.
+    """
+    if not hasattr(estimator, "set_callbacks"):
+        return []
+    return [Tasks(estimator, {"X": X, "y": X if y is None else y}, fitted)]

@@ -1,0 +1,106 @@
+"""What verbose=1 shows in a terminal, in a notebook and in a file."""
+
+import builtins
+import contextlib
+import importlib.util
+import io
+import os
+import re
+import sys
+import threading
+
+import pytest
+
+from skae import _progress
+
+
+@contextlib.contextmanager
+def terminal(monkeypatch):
+    """Make standard output a pseudo-terminal of 100 columns; fill a list with what it shows."""
+    master, slave = os.openpty()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
+    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
+    parts, shown = [], []
+
+    def drain():  # a pseudo-terminal that nobody reads blocks who writes to it
+        with contextlib.suppress(OSError):  # the other end was closed
+            while part := os.read(master, 1 << 16):
+                parts.append(part)
+
+    reader = threading.Thread(target=drain)
+    reader.start()
+    try:
+        with os.fdopen(slave, "w") as stream, contextlib.redirect_stdout(stream):
+            yield shown
+    finally:
+        reader.join()
+        os.close(master)
+        shown += b"".join(parts).decode().rstrip().splitlines()
+
+
+def test_output_that_is_no_terminal_gets_a_line_for_each_epoch(small, X, capsys):
+    small(verbose=1).fit(X, X_val=X)
+
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    for epoch, line in enumerate(lines, 1):
+        assert re.match(
+            rf"epoch {epoch}/3  loss [\d.]+  val_loss [\d.]+  .* rows/s  \d+ s left", line
+        )
+
+
+def last_line(shown):
+    """Return what the terminal shows in the end: redrawn lines once, no control sequences."""
+    text = re.sub(r"\x1b\[[\d;?]*[A-Za-ln-z]", "\r", re.sub(r"\x1b\[[\d;]*m", "", "\n".join(shown)))
+    return [line for line in re.split(r"[\r\n]+", text) if "rows/s" in line][-1]
+
+
+def test_a_terminal_gets_one_bar_with_all_that_is_promised(small, X, monkeypatch):
+    with terminal(monkeypatch) as shown:
+        small(verbose=1).fit(X, X_val=X)
+
+    last = last_line(shown)
+    assert re.match(r"epoch 3/3 ━+ loss [\d.]+  val_loss [\d.]+ [\d,]+ rows/s \d:\d\d:\d\d", last)
+    assert len(last) <= 100
+
+
+def test_the_bar_is_full_where_training_stopped_early(small, X, monkeypatch):
+    with terminal(monkeypatch) as shown:
+        small(verbose=1, epochs=50, early_stopping=True, n_iter_no_change=1, tol=10).fit(X)
+
+    last = last_line(shown)
+    assert re.match(r"epoch [12]/50 ━+ loss", last)
+    assert "╸" not in last, "a bar that is not full ends in this"
+
+
+def test_the_terminal_is_as_before_after_an_error(small, X, monkeypatch):
+    def fail(self, epoch, record):
+        print("a callback's line")
+        raise RuntimeError("from a callback")
+
+    monkeypatch.setattr(_progress.Bar, "end_epoch", fail)
+    with terminal(monkeypatch) as shown:
+        stdout = sys.stdout
+        with pytest.raises(RuntimeError, match="from a callback"):
+            small(verbose=1).fit(X)
+        assert sys.stdout is stdout
+
+    text = "\n".join(shown)
+    assert "a callback's line" in text
+    assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l"), "the cursor is hidden"
+
+
+@pytest.mark.parametrize("has_widgets", [True, False])
+def test_a_notebook_gets_a_bar_where_it_can_draw_one(has_widgets, monkeypatch):
+    class ZMQInteractiveShell:
+        """What get_ipython() returns in a notebook."""
+
+    found = importlib.util.find_spec("io") if has_widgets else None
+    monkeypatch.setattr(builtins, "get_ipython", ZMQInteractiveShell, raising=False)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: found)
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+
+    kind = _progress.Bar if has_widgets else _progress.Lines
+    assert type(_progress.progress(100)) is kind
