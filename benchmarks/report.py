@@ -91,7 +91,12 @@ def figure(value, form):
         return "-"
     if form == "1/x":
         return f"1/{1 / value:.3g}"
-    return {"x": f"{value:.2f}", "loss": f"{value:.4f}", "us": f"{value * 1e6:.0f} us"}[form]
+    return {
+        "x": f"{value:.2f}",
+        "loss": f"{value:.4f}",
+        "us": f"{value * 1e6:.0f} us",
+        "GB": f"{value / 1e9:.2f} GB",
+    }[form]
 
 
 def quantity(value, unit):

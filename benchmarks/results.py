@@ -12,7 +12,7 @@ class Goal:
     measure: str
     must: float
     aim: float
-    form: str  # how the figure is written: "1/x", "x", "loss" or "us"
+    form: str  # how the figure is written: "1/x", "x", "loss", "us" or "GB"
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ class Settings:
     denoising_epochs: int
     most_epochs: int  # that are tried to reach the article's loss
     row_calls: int
+    stored_rows: tuple[int, ...]  # of the file that is larger than memory, ascending
     full_article: bool
     judged: bool  # whether the figures count
 
@@ -31,6 +32,7 @@ def full(full_article):
         denoising_epochs=30,
         most_epochs=20,
         row_calls=2000,
+        stored_rows=(10_000, 100_000, 1_000_000, 10_000_000),
         full_article=full_article,
         judged=True,
     )
@@ -47,6 +49,7 @@ def quick(full_article):
         denoising_epochs=2,
         most_epochs=2,
         row_calls=20,
+        stored_rows=(10_000, 50_000, 200_000),
         full_article=full_article,
         judged=False,
     )

@@ -85,6 +85,7 @@ class Stream:
         """Write the next rows to places of the arrays."""
         while len(slots):
             if not len(self._coming[0]):
+                self._coming = [()]  # lets the last block go before the next is there
                 self._coming = next(self._blocks)
             n_rows = min(len(slots), len(self._coming[0]))
             for array, block in zip(arrays, self._coming, strict=True):

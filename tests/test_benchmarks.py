@@ -75,6 +75,7 @@ def test_ratio_is_of_medians_and_none_without_samples():
         (1.126, "x", "1.13"),
         (0.0745, "loss", "0.0745"),
         (60e-6, "us", "60 us"),
+        (1.5e9, "GB", "1.50 GB"),
         (None, "x", "-"),
     ],
 )

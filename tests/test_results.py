@@ -169,3 +169,30 @@ def test_memmap_whose_file_cannot_be_written_is_an_error_and_not_the_end(tmp_pat
     assert "rows 50000 to 59999 of the result could not be written" in done.stdout
     assert "File too large" in done.stdout
     assert done.stdout.splitlines()[-1] == "True True"
+
+
+PROCESS_THAT_IS_KILLED = """
+import os, signal, sys
+import numpy as np
+from skae._results import collect
+
+def blocks():
+    for start in range(0, 100_000, 10_000):
+        if start == 50_000:
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield slice(start, start + 10_000), np.ones((10_000, 10), np.float32)
+
+out = np.lib.format.open_memmap(sys.argv[1], "w+", np.float32, (100_000, 10))
+collect(blocks(), out.shape, np.float32, out)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends a signal")
+def test_what_a_killed_process_leaves_is_refused(tmp_path):
+    command = [sys.executable, "-c", PROCESS_THAT_IS_KILLED, tmp_path / "out.npy"]
+    assert subprocess.run(command, check=False).returncode < 0
+
+    left = np.load(tmp_path / "out.npy", mmap_mode="r")
+    assert (left[10_000:50_000] == 1).all()
+    with pytest.raises(ValueError, match="X contains NaN: first in row 0"):
+        Source(left, "X").load()

@@ -6,6 +6,7 @@ from benchmarks.cases import (
     encoding,
     epoch,
     memory,
+    out_of_core,
     quality,
     startup,
     time_to_loss,
@@ -25,5 +26,6 @@ CASES = {
         startup.UNPICKLE,
         digits.CASE,
         memory.CASE,
+        out_of_core.CASE,
     )
 }

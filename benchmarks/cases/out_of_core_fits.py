@@ -1,0 +1,38 @@
+"""Fits on a memory map and on an array, as contestants for a `Worker`.  Linux only."""
+
+import os
+from pathlib import Path
+
+import keras  # noqa: F401  TensorFlow is there before a fit's memory is measured
+import numpy as np
+
+from benchmarks.cases.memory_peak import kilobytes
+from benchmarks.contestants.skae_fit import ARTICLES
+from skae import DeepAutoencoder
+
+
+class OutOfCore:
+    def __init__(self, X):
+        self.X = X
+
+    def fit(self, n_rows, epochs):
+        params = ARTICLES | {"warm_start": False, "epochs": epochs}
+        DeepAutoencoder(**params).fit(self.X[:n_rows])
+
+    def peak(self):
+        """Bytes that a first fit of one epoch adds at its highest, compilation included."""
+        Path("/proc/self/clear_refs").write_text("5")  # sets VmHWM back to VmRSS
+        before = kilobytes("VmRSS")
+        self.fit(len(self.X), 1)
+        return 1024 * (kilobytes("VmHWM") - before)
+
+    def evict(self):
+        """Ask the kernel to drop the file's pages from its cache."""
+        with open(self.X.filename, "rb") as file:
+            os.fsync(file.fileno())  # pages that are not written yet cannot be dropped
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+class InMemory(OutOfCore):
+    def __init__(self, X):
+        super().__init__(np.array(X))
