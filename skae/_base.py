@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from skae._architecture import ROUTED, describe, lies_within
 from skae._diagram import fitted, unfitted
 from skae._forward import Network
+from skae._mlflow import log_history
 from skae._onnx import ConvertsToOnnx
 from skae._parameters import check_number, did_you_mean, make_seed
 from skae._progress import progress
@@ -161,6 +162,8 @@ class _Autoencoder(
         """Train, and leave the estimator as it was where that fails."""
         with self._unchanged_on_error():
             result = self._train(X, y, **kwargs)
+        if not kwargs.get("single_epoch"):
+            log_history(self.history_)
         if result.interrupted:
             warnings.warn(
                 f"Training was interrupted after {self.n_iter_} whole epochs; the estimator "

@@ -5,6 +5,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import validate_data
 
 from skae._parameters import check_clip, check_number, make_seed
+from skae._validation import in_numpy
 from skae._versions import stamp, upgrade
 
 
@@ -50,6 +51,7 @@ class GaussianNoise(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self.clip = clip
         self.random_state = random_state
 
+    @in_numpy
     def fit(self, X, y=None):
         """Check the parameters, and remember the features.
 
@@ -74,6 +76,7 @@ class GaussianNoise(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         validate_data(self, X)
         return self
 
+    @in_numpy
     def transform(self, X):
         """Return X with noise.
 

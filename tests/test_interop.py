@@ -1,0 +1,229 @@
+"""Other libraries of the field: array API, MLflow, Optuna, SHAP, imbalanced-learn."""
+
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler
+
+from skae import DenoisingAutoencoder, GaussianNoise
+from skae._mlflow import log_history
+
+
+@pytest.fixture
+def y(X):
+    return (X[:, 20] > 0.5).astype(int)
+
+
+@pytest.fixture
+def pipeline(small):
+    return make_pipeline(MinMaxScaler(), small(), LogisticRegression(max_iter=500))
+
+
+# ---------------------------------------------------------------------------- array API
+
+
+@pytest.mark.parametrize("dispatch", [False, True])
+@pytest.mark.parametrize("kind", ["default", "pandas", "polars"])
+def test_array_api_inputs_give_what_numpy_gives_in_any_container(dispatch, kind, small, X):
+    xp = pytest.importorskip("array_api_strict")
+    if kind != "default":
+        pytest.importorskip(kind)
+    rows, weight = xp.asarray(X.copy()), xp.asarray(np.ones(len(X)))
+    expected = small().fit(X)
+    with config_context(array_api_dispatch=dispatch):
+        estimator = small().fit(rows, sample_weight=weight, X_val=rows)
+        estimator.set_output(transform=kind)
+        codes = estimator.transform(rows)
+
+        assert type(codes).__module__.partition(".")[0] == {"default": "numpy"}.get(kind, kind)
+        assert_array_equal(np.asarray(codes), expected.transform(X))
+        assert_array_equal(estimator.reconstruct(rows), expected.reconstruct(X))
+        assert_array_equal(estimator.score_samples(rows), expected.score_samples(X))
+        back = estimator.inverse_transform(xp.asarray(expected.transform(X)))
+        assert_array_equal(back, expected.reconstruct(X))
+
+
+@pytest.mark.parametrize("dispatch", [False, True])
+def test_array_api_inputs_of_the_other_estimators(dispatch, small, X):
+    xp = pytest.importorskip("array_api_strict")
+    rows = xp.asarray(X.copy())
+    noise = GaussianNoise(random_state=0)
+    with config_context(array_api_dispatch=dispatch):
+        estimator = small(DenoisingAutoencoder).fit(noise.fit_transform(rows), X_clean=rows)
+        partial = small().partial_fit(rows)
+
+        assert_array_equal(noise.transform(rows), noise.transform(X))
+    assert_array_equal(
+        estimator.transform(X),
+        small(DenoisingAutoencoder).fit(noise.transform(X), X_clean=X).transform(X),
+    )
+    assert_array_equal(partial.transform(X), small().partial_fit(X).transform(X))
+
+
+# ---------------------------------------------------------------------------- MLflow
+
+
+@pytest.fixture(scope="module")
+def tracking(tmp_path_factory):
+    """Return MLflow with a store of its own and sklearn's autologging on."""
+    mlflow = pytest.importorskip("mlflow")
+    pytest.importorskip("mlflow.sklearn")
+    folder = tmp_path_factory.mktemp("mlflow")
+    before = mlflow.get_tracking_uri()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+        mlflow.set_tracking_uri((folder / "runs").as_uri())
+        mlflow.sklearn.autolog(log_models=False, log_datasets=False, silent=True)
+        yield mlflow
+        mlflow.sklearn.autolog(disable=True, silent=True)
+        mlflow.set_tracking_uri(before)
+
+
+def curve(mlflow, run_id, name):
+    metrics = mlflow.MlflowClient().get_metric_history(run_id, name)
+    return [metric.value for metric in sorted(metrics, key=lambda metric: metric.step)]
+
+
+def test_mlflow_autolog_logs_the_loss_curve_of_a_pipeline(tracking, pipeline, X, y):
+    pipeline.set_params(deepautoencoder__metrics="mae").fit(X, y)
+    run = tracking.last_active_run()
+
+    assert run.data.params["deepautoencoder__n_components"] == "4"
+    for name, values in pipeline["deepautoencoder"].history_.items():
+        assert_allclose(curve(tracking, run.info.run_id, name), values)
+
+
+def test_mlflow_autolog_logs_the_loss_curve_of_an_estimator_in_a_run(tracking, small, X):
+    with tracking.start_run() as run:
+        first = small().fit(X, X_val=X)
+        second = small(random_state=1).fit(X)
+
+    assert_allclose(curve(tracking, run.info.run_id, "val_loss"), first.history_["val_loss"])
+    assert_allclose(curve(tracking, run.info.run_id, "loss"), first.history_["loss"])
+    assert_allclose(curve(tracking, run.info.run_id, "loss_2"), second.history_["loss"])
+
+
+def test_more_epochs_than_mlflow_takes_at_once_are_logged(tracking):
+    values = list(np.linspace(1, 0, 1500))
+    with tracking.start_run() as run:
+        log_history({"loss": values})
+
+    assert_allclose(curve(tracking, run.info.run_id, "loss"), values)
+
+
+def test_nothing_is_logged_without_a_run_or_without_autologging(tracking, small, X):
+    n_runs = len(tracking.search_runs(output_format="list"))
+    small().fit(X)
+    assert len(tracking.search_runs(output_format="list")) == n_runs
+
+    with tracking.start_run() as run:
+        tracking.sklearn.autolog(disable=True, silent=True)
+        small().fit(X)
+        tracking.sklearn.autolog(log_models=False, log_datasets=False, silent=True)
+    assert tracking.get_run(run.info.run_id).data.metrics == {}
+
+
+def test_a_tracking_server_that_fails_costs_a_warning_and_not_the_fit(
+    tracking, small, X, monkeypatch
+):
+    def fail(*args, **kwargs):
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(tracking.MlflowClient, "log_batch", fail)
+    estimator = small()
+    with tracking.start_run(), pytest.warns(UserWarning, match="MLflow: the disk is full"):
+        estimator.fit(X)
+    assert estimator.n_iter_ == 3
+
+
+@pytest.mark.parametrize("serialization_format", ["cloudpickle", "skops"])
+def test_a_pipeline_goes_through_mlflows_sklearn_flavour(
+    serialization_format, tracking, pipeline, X, y, tmp_path
+):
+    pipeline.fit(X, y)
+    options = {}
+    if serialization_format == "skops":
+        skops_io = pytest.importorskip("skops.io")
+        options["skops_trusted_types"] = skops_io.get_untrusted_types(data=skops_io.dumps(pipeline))
+    tracking.sklearn.save_model(
+        pipeline,
+        tmp_path / "model",
+        serialization_format=serialization_format,
+        pip_requirements=["skae"],
+        **options,
+    )
+    loaded = tracking.sklearn.load_model(str(tmp_path / "model"))
+
+    assert_array_equal(loaded.predict_proba(X), pipeline.predict_proba(X))
+
+
+def test_fitting_imports_no_mlflow():
+    program = (
+        "import sys, numpy as np, skae\n"
+        "skae.DeepAutoencoder(1, epochs=1).fit(np.eye(4))\n"
+        "assert 'mlflow' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+# ---------------------------------------------------------------------------- others
+
+
+def test_optuna_searches_the_parameters_of_a_pipeline(pipeline, X, y):
+    optuna = pytest.importorskip("optuna")
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+    def objective(trial):
+        params = {
+            "deepautoencoder__learning_rate": trial.suggest_float("rate", 1e-3, 1e-1, log=True),
+            "deepautoencoder__epochs": trial.suggest_int("epochs", 1, 3),
+        }
+        return cross_val_score(clone(pipeline).set_params(**params), X, y, cv=2).mean()
+
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
+    study.optimize(objective, n_trials=3)
+
+    best = study.best_trial
+    assert study.best_value == objective(optuna.trial.FixedTrial(best.params))
+    assert len({trial.value for trial in study.trials}) > 1
+
+
+def test_shap_explains_a_pipeline(small, X, y):
+    shap = pytest.importorskip("shap")
+    X = X[:, 16:24]
+    pipeline = make_pipeline(MinMaxScaler(), small(n_components=3), LogisticRegression()).fit(X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # NumPy's deprecations within SHAP
+        explainer = shap.KernelExplainer(lambda rows: pipeline.predict_proba(rows)[:, 1], X[:20])
+        values = explainer.shap_values(X[:3], silent=True)
+
+    assert values.shape == (3, 8)
+    expected = pipeline.predict_proba(X[:3])[:, 1]
+    assert_allclose(values.sum(axis=1) + explainer.expected_value, expected, atol=1e-6)
+
+
+def test_the_pipeline_of_imbalanced_learn_resamples_before_the_autoencoder(small, X, y):
+    pytest.importorskip("imblearn")
+    from imblearn.over_sampling import RandomOverSampler
+    from imblearn.pipeline import make_pipeline
+
+    y = np.where(np.arange(len(y)) < 30, 1, 0)
+    sampler = RandomOverSampler(random_state=0)
+    pipeline = make_pipeline(sampler, small(), LogisticRegression(max_iter=500)).fit(X, y)
+    resampled, _ = sampler.fit_resample(X, y)
+
+    assert len(resampled) > len(X)
+    assert_array_equal(
+        pipeline["deepautoencoder"].transform(X), small().fit(resampled).transform(X)
+    )
+    assert pipeline.score(X, y) > 0.5
+    assert cross_val_score(pipeline, X, y, cv=2).shape == (2,)
