@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from scipy import sparse
+from sklearn.datasets import load_digits
 
-from skae import DeepAutoencoder, DenoisingAutoencoder, _sources, _streams
+from skae import DeepAutoencoder, DenoisingAutoencoder, _sources, _streams, clear_programs
 
 
 def memmap(array, folder, name):
@@ -43,6 +44,16 @@ STORAGES = [memmap, hdf5, zarr, dask]
 def store(request, tmp_path):
     names = map("x{}".format, itertools.count())
     return lambda array: request.param(array, tmp_path, next(names))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def chunks_of_one_batch():
+    """A buffer holds whole chunks; of the usual ones a single one would hold all digits."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("skae._programs.MAX_CHUNK_STEPS", 1)
+        clear_programs()
+        yield
+    clear_programs()
 
 
 @pytest.fixture
@@ -83,6 +94,22 @@ def test_more_rows_than_the_buffer_holds_are_learned_as_well(X, small, store, fi
     assert streamed.history_["loss"][-1] == pytest.approx(fitted.history_["loss"][-1], rel=0.02)
     assert streamed.score(X) == pytest.approx(fitted.score(X), rel=0.1)
     assert_same_weights(small(epochs=20).fit(store(X)), streamed)
+
+
+def test_a_file_that_is_sorted_by_class_trains_as_well(small, tmp_path, monkeypatch):
+    """1,797 digits, in blocks of 16 and a buffer of 512."""
+    monkeypatch.setattr(_sources, "BLOCK_VALUES", 16 * 64)
+    for module in (_sources, _streams):
+        monkeypatch.setattr(module, "BUFFER_VALUES", 512 * 64)
+    digits = load_digits()
+    ordered = digits.data[np.argsort(digits.target, kind="stable")] / 16
+    stored = memmap(ordered, tmp_path, "x")
+
+    def mean_score(X):
+        fits = [small(epochs=6, random_state=seed).fit(X) for seed in range(2)]
+        return np.mean([autoencoder.score(ordered) for autoencoder in fits])
+
+    assert mean_score(stored) == pytest.approx(mean_score(digits.data / 16), rel=0.05)
 
 
 @pytest.mark.usefixtures("large")
