@@ -20,6 +20,7 @@ with without_banners():
     import tensorflow as tf
 
     from skae._muon import Muon
+    from skae._step import sigmoid_cross_entropy
 
 if is_first and os.environ.get("OMP_NUM_THREADS", "").isdecimal():
     # joblib gives each worker its share of the cores so, and TensorFlow does not look there
@@ -45,6 +46,12 @@ OPTIMIZERS = {
     and issubclass(value, keras.optimizers.Optimizer)
     and name not in WRAPPERS
 } | {"muon": Muon}
+ELEMENTWISE = {
+    OPTIMIZERS[name]
+    for name in (
+        "adadelta", "adagrad", "adam", "adamax", "adamw", "ftrl", "lion", "nadam", "rmsprop", "sgd",
+    )
+}  # fmt: skip
 
 
 def optimizer_class(optimizer):
@@ -299,9 +306,24 @@ def compiled_autoencoder(architecture):
     return wrapper.initialize(example, example).model_
 
 
-def row_losses(model):
-    """The compiled loss as a function of targets and outputs that returns a loss per row."""
+def is_elementwise(optimizer):
+    """Whether it treats each number by itself, whichever array it belongs to."""
+    return type(optimizer) in ELEMENTWISE and optimizer.clipnorm is None
+
+
+def activation_function(activation):
+    """Function from tensor to tensor, of a name or a function."""
+    return keras.activations.get(activation)
+
+
+def row_losses(model, activation):
+    """The compiled loss as a function of targets and logits that returns a loss per row.
+
+    ``activation`` leads from the logits to the outputs that Keras' own losses take.
+    """
     loss = keras.losses.get(model.loss)
+    if activation is keras.activations.sigmoid and _is_plain_cross_entropy(loss):
+        return sigmoid_cross_entropy
     if isinstance(loss, keras.losses.Loss):
         loss = loss.call  # before the reduction: the rows are weighted and summed here
     example = keras.ops.full((2, model.output_shape[-1]), 0.5)
@@ -311,7 +333,16 @@ def row_losses(model):
             "loss must return one value for each row, of shape (n_rows,); "
             f"got {model.loss!r}, which returned shape {shape} for 2 rows."
         )
-    return loss
+    return lambda targets, z: loss(targets, activation(z))
+
+
+def _is_plain_cross_entropy(loss):
+    """Whether a loss is Keras' binary cross-entropy with its defaults."""
+    if isinstance(loss, keras.losses.Loss):
+        plain = keras.losses.BinaryCrossentropy().get_config()
+        same = {**loss.get_config(), "name": plain["name"], "reduction": plain["reduction"]}
+        return type(loss) is keras.losses.BinaryCrossentropy and same == plain
+    return loss is keras.losses.binary_crossentropy
 
 
 def build_metrics(model):

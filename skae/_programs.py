@@ -5,7 +5,16 @@ import threading
 
 import numpy as np
 
-from skae._keras import build_metrics, compiled_autoencoder, row_losses, tf
+from skae._keras import (
+    activation_function,
+    build_metrics,
+    compiled_autoencoder,
+    is_elementwise,
+    keras,
+    row_losses,
+    tf,
+)
+from skae._step import Layout, logits
 
 CHUNK_BYTES = 1 << 24
 MAX_CHUNK_STEPS = 256
@@ -42,7 +51,13 @@ class Program:
         self.lock = threading.Lock()
         self.model = compiled_autoencoder(architecture)
         self.optimizer = self.model.optimizer
-        self.optimizer.build(self.model.trainable_variables)
+        flat = is_elementwise(self.optimizer)
+        self.layout = Layout(architecture.layer_sizes, flat=flat)
+        self.variables = self.model.trainable_variables
+        if flat:
+            n_parameters = sum(self.layout.sizes)
+            self.variables = [keras.Variable(np.zeros(n_parameters, np.float32), name="weights")]
+        self.optimizer.build(self.variables)
         self.has_metrics = bool(architecture.metrics)
         if self.has_metrics:
             build_metrics(self.model)
@@ -50,7 +65,8 @@ class Program:
         self.chunk_steps = chunk_steps(architecture)
         self.jit = jit
         self.n_traces = 0
-        self._row_losses = row_losses(self.model)
+        self._activations = list(map(activation_function, architecture.activations))
+        self._row_losses = row_losses(self.model, self._activations[-1])
         # XLA compiles one shape, to which a last, shorter chunk is padded; a graph takes any
         steps = self.chunk_steps if jit else None
         self._batches = tf.TensorSpec((steps, architecture.batch_size, architecture.n_features))
@@ -64,20 +80,24 @@ class Program:
         A concrete function, as TensorFlow takes the first traces of several ``tf.function`` of
         one method for retraces, and warns.
         """
-        return tf.function(self._train, jit_compile=self.jit).get_concrete_function(
+        return self._compile(self._train).get_concrete_function(
             self._batches, self._batches, self._weight, self._rates, N_STEPS
         )
 
     @functools.cached_property
     def evaluate(self):
         """The compiled `_evaluate`."""
-        return tf.function(self._evaluate, jit_compile=self.jit).get_concrete_function(
+        return self._compile(self._evaluate).get_concrete_function(
             self._batches, self._batches, self._weight, N_STEPS
         )
 
+    def _compile(self, function):
+        # without AutoGraph the user's functions run as written, as in Keras
+        return tf.function(function, jit_compile=self.jit, autograph=False)
+
     def reset(self, weights, optimizer_state=None):
         """Set every variable that training changes."""
-        for variable, value in zip(self.model.trainable_variables, weights, strict=True):
+        for variable, value in zip(self.variables, self.layout.pack(weights), strict=True):
             variable.assign(value)
         state = self.initial_state if optimizer_state is None else optimizer_state
         for variable, value in zip(self.optimizer.variables, state, strict=True):
@@ -86,10 +106,10 @@ class Program:
 
     def finish(self):
         """End training, where an optimizer may put averaged weights in place."""
-        self.optimizer.finalize_variable_values(self.model.trainable_variables)
+        self.optimizer.finalize_variable_values(self.variables)
 
     def weights(self):
-        return [variable.numpy().copy() for variable in self.model.trainable_variables]
+        return self.layout.unpack([variable.numpy().copy() for variable in self.variables])
 
     def optimizer_state(self):
         return [variable.numpy().copy() for variable in self.optimizer.variables]
@@ -105,28 +125,35 @@ class Program:
     def _train(self, inputs, targets, weight, learning_rates, n_steps):
         """Train on ``n_steps`` mini-batches; return the sum of the rows' weighted losses."""
         self.n_traces += 1
-        variables = self.model.trainable_variables
-        total = tf.constant(0.0)
-        for step in tf.range(n_steps):
-            self.optimizer.learning_rate.assign(learning_rates[step])
+
+        def step(i, total):
+            self.optimizer.learning_rate.assign(learning_rates[i])
+            values = [variable.value for variable in self.variables]
             with tf.GradientTape() as tape:
-                loss = self._loss(inputs[step], targets[step], weight[step], training=True)
-                mean = loss / tf.reduce_sum(weight[step])
-            self.optimizer.apply(tape.gradient(mean, variables), variables)
-            total += loss
-        return total
+                tape.watch(values)
+                loss = self._loss(values, inputs[i], targets[i], weight[i])
+                mean = loss / tf.reduce_sum(weight[i])
+            self.optimizer.apply(tape.gradient(mean, values), self.variables)
+            return i + 1, total + loss
+
+        return _run(step, n_steps)
 
     def _evaluate(self, inputs, targets, weight, n_steps):
         """Sum of the rows' weighted losses over ``n_steps`` mini-batches."""
-        total = tf.constant(0.0)
-        for step in tf.range(n_steps):
-            total += self._loss(inputs[step], targets[step], weight[step], training=False)
-        return total
+        values = [variable.value for variable in self.variables]
 
-    @tf.autograph.experimental.do_not_convert  # the user's functions run as written, as in Keras
-    def _loss(self, inputs, targets, weight, training):
-        outputs = self.model(inputs, training=training)
-        losses = self._row_losses(targets, outputs)
+        def step(i, total):
+            return i + 1, total + self._loss(values, inputs[i], targets[i], weight[i])
+
+        return _run(step, n_steps)
+
+    def _loss(self, values, inputs, targets, weight):
+        z = logits(self.layout.tensors(values), self._activations[:-1], inputs)
         if self.has_metrics:
-            self.model.compute_metrics(inputs, targets, outputs, weight)
-        return tf.reduce_sum(losses * weight)
+            self.model.compute_metrics(inputs, targets, self._activations[-1](z), weight)
+        return tf.reduce_sum(self._row_losses(targets, z) * weight)
+
+
+def _run(step, n_steps):
+    """Call ``step(i, total)`` for each mini-batch; return the total."""
+    return tf.while_loop(lambda i, _: i < n_steps, step, (0, 0.0))[1]
