@@ -36,7 +36,7 @@ ReconstructionErrorDisplay.from_estimator(autoencoder, mnist.X_test, labels, thr
 # %%
 # What is not normal
 # ------------------
-# The worst of the test images, and what the network makes of them: sevens.
+# The worst of the test images, and what the network makes of them: something like sevens.
 worst = np.argsort(autoencoder.score_samples(mnist.X_test))[:10]
 ReconstructionDisplay.from_estimator(
     autoencoder, mnist.X_test, rows=worst, image_shape=mnist.image_shape

@@ -25,8 +25,8 @@ from sklearn.preprocessing import Normalizer
 from skae import DeepAutoencoder, LatentSpaceDisplay
 
 MODULES = """
-scipy.special scipy.stats scipy.signal scipy.linalg scipy.ndimage scipy.sparse.linalg
-scipy.spatial.distance scipy.optimize scipy.fft sklearn.metrics numpy.polynomial numpy
+scipy.special scipy.stats scipy.signal scipy.linalg scipy.ndimage scipy.optimize sklearn.metrics
+numpy.polynomial
 """
 
 
@@ -91,4 +91,5 @@ for name, rows in codes.items():
 # %%
 # A map of the texts
 # ------------------
-LatentSpaceDisplay.from_predictions(codes["autoencoder"], labels)
+# What counts is the direction of a code, as that of a row of words does.
+LatentSpaceDisplay.from_predictions(Normalizer().fit_transform(codes["autoencoder"]), labels)
