@@ -157,12 +157,17 @@ class MappedFile:
         """Find the file of a `numpy.memmap`, or return None where only the mapping serves.
 
         That is so for rows that do not lie one after another, for a copy-on-write map, whose
-        changes are in memory alone, and for a file that is gone.
+        changes are in memory alone, and for a file that is gone or was replaced by another.
         """
         root = _mapping(array)
         if root is None or root.mode == "c" or not array.flags.c_contiguous:
             return None
-        return cls(root.filename, root.offset + _address(array) - _address(root), array)
+        file = cls(root.filename, root.offset + _address(array) - _address(root), array)
+        return None if _is_whole(root) and file._differs(array) else file
+
+    def _differs(self, array):
+        ends = (0, len(array) - 1)
+        return any(self.read(i, i + 1).tobytes() != array[i : i + 1].tobytes() for i in ends)
 
     def read(self, start, stop):
         """Read rows; fewer come where the file ends early."""
@@ -187,8 +192,12 @@ class MappedFile:
 def check_length(array):
     """Raise where a map's file has become shorter: to touch what is missing ends the process."""
     root = _mapping(array)
-    if root is not None and os.path.getsize(root.filename) < root.offset + root.nbytes:
+    if root is not None and not _is_whole(root):
         raise OSError(f"{root.filename} has become shorter than the map of it")
+
+
+def _is_whole(root):
+    return os.path.getsize(root.filename) >= root.offset + root.nbytes
 
 
 def _mapping(array):

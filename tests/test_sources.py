@@ -50,6 +50,15 @@ def of_a_deleted_file(folder):
     return mapped
 
 
+def of_a_replaced_file(folder):
+    mapped = memmap(folder)
+    (X + 1).tofile(folder / "y.dat")
+    with (folder / "y.dat").open("ab") as file:
+        file.write(bytes(16))
+    (folder / "y.dat").replace(folder / "x.dat")
+    return mapped
+
+
 def npy(folder):
     np.save(folder / "x.npy", X)
     return np.load(folder / "x.npy", mmap_mode="r")
@@ -82,6 +91,7 @@ STORAGES = {
     "fortran": lambda folder: memmap(folder, order="F"),
     "copy on write": copy_on_write,
     "deleted": of_a_deleted_file,
+    "replaced": of_a_replaced_file,
     "hdf5": hdf5,
     "hdf5 in chunks": lambda folder: hdf5(folder, chunks=(4, 7), compression="gzip"),
     "zarr": zarr,
