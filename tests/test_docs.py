@@ -8,6 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "guide").glob("*.md"))]
+PACKAGES = {"ecosystem": ["mlflow", "onnxruntime", "skl2onnx", "skops"]}
 BLOCK = re.compile(r"^```(pycon|python)\n(.*?)^```$", re.M | re.S)
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
@@ -20,6 +21,8 @@ def blocks(page):
 
 @pytest.mark.parametrize("page", list(filter(blocks, PAGES)), ids=lambda page: page.stem)
 def test_the_code_of_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch):
+    for package in PACKAGES.get(page.stem, ()):
+        pytest.importorskip(package)
     monkeypatch.chdir(tmp_path)
     namespace = {"__name__": page.stem}
     runner = doctest.DocTestRunner(optionflags=OPTIONS)
