@@ -1,6 +1,7 @@
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 sys.path.append(str(Path(__file__).parents[1]))
 
 from benchmarks import __main__, measure, report
+from benchmarks.cases import out_of_core
 from benchmarks.contestants import CONTESTANTS, floor, network
 from benchmarks.data import Digits, errors
 from benchmarks.results import ratio
@@ -126,6 +128,23 @@ def test_floor_takes_every_product_of_a_step(monkeypatch):
 def test_every_contestant_has_its_file():
     folder = Path(floor.__file__).parent
     assert all((folder / f"{c.module}.py").is_file() for c in CONTESTANTS.values())
+
+
+def test_rows_on_disk_are_bounded_and_gone_afterwards(monkeypatch):
+    with out_of_core.on_disk(20_000) as stored:
+        (X,) = stored.load()
+        assert X.shape == (20_000, out_of_core.N_FEATURES)
+        assert 0 <= X.min() < X.max() <= 1
+        assert stored.path.stat().st_size == stored.n_bytes
+        del X
+    assert not stored.path.parent.exists()
+
+    monkeypatch.setattr(out_of_core.shutil, "disk_usage", lambda _: SimpleNamespace(free=1e9))
+    with (
+        pytest.raises(measure.Failed, match=r"no room for 1\.0 GB"),
+        out_of_core.on_disk(1_000_000),
+    ):
+        pass
 
 
 def test_cases_without_mnist_are_skipped_with_a_reason(tmp_path, monkeypatch, capsys):
