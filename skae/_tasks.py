@@ -1,5 +1,6 @@
 """scikit-learn's own callbacks, which came with its version 1.9."""
 
+from skae._sources import Source
 from skae._watchers import Watcher
 
 try:
@@ -62,4 +63,5 @@ def tasks(estimator, X, y, fitted):
     """
     if not hasattr(estimator, "set_callbacks"):
         return []
+    X = X.data if isinstance(X, Source) else X  # the user's own
     return [Tasks(estimator, {"X": X, "y": X if y is None else y}, fitted)]

@@ -204,6 +204,19 @@ def test_other_features_are_refused_as_those_of_an_array(X, fitted, store):
         fitted.inverse_transform(store(X))
 
 
+@pytest.mark.usefixtures("large")
+def test_callbacks_see_the_users_own_rows(X, small, tmp_path):
+    callback = pytest.importorskip("sklearn.callback")
+    seen, stored = [], memmap(X, tmp_path, "x")
+
+    def scorer(estimator, X, y):
+        seen.append(X)
+        return {"score": estimator.score(X)}
+
+    small(epochs=1).set_callbacks(callback.ScoringMonitor(scoring=scorer)).fit(stored)
+    assert seen[0] is stored
+
+
 # --------------------------------------------------------------------------- errors
 
 
