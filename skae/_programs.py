@@ -16,13 +16,13 @@ from skae._keras import (
 )
 from skae._step import Layout, logits
 
-CHUNK_BYTES = 1 << 24
+CHUNK_BYTES = 1 << 23  # stays in the cache between the feeder and the step that reads it
 MAX_CHUNK_STEPS = 256
 N_STEPS = tf.TensorSpec((), tf.int32)
 
 
 def chunk_steps(architecture):
-    """How many mini-batches go to the program at once: 16 MiB of rows, at most 256 batches."""
+    """How many mini-batches go to the program at once: 8 MiB of rows, at most 256 batches."""
     batch_bytes = 4 * architecture.batch_size * architecture.n_features
     return int(np.clip(CHUNK_BYTES // batch_bytes, 1, MAX_CHUNK_STEPS))
 
