@@ -62,6 +62,11 @@ class DeepAutoencoder(_Autoencoder):
         Recorded in ``history_`` after each epoch, weighted as the loss is.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights of the last fit.
+    checkpoint : str or path-like, default=None
+        File that `fit` writes after each epoch, and goes on from where it is there: the same call
+        after a process was killed ends with the same bits as an undisturbed one, and a call that
+        had ended gives its result at once.  A file of other data, other parameters or other
+        versions is refused.  See the page "Scaling" of the documentation.
     random_state : int, RandomState instance or None, default=None
         Determines initial weights, shuffling and the validation rows.  An int gives the
         same bits at each call.
@@ -142,6 +147,7 @@ class DeepAutoencoder(_Autoencoder):
         tol=1e-4,
         metrics=None,
         warm_start=False,
+        checkpoint=None,
         random_state=None,
         verbose=0,
         **routed,
@@ -163,6 +169,7 @@ class DeepAutoencoder(_Autoencoder):
         self.tol = tol
         self.metrics = metrics
         self.warm_start = warm_start
+        self.checkpoint = checkpoint
         self.random_state = random_state
         self.verbose = verbose
         self._init_routed(routed)
@@ -285,6 +292,11 @@ class DenoisingAutoencoder(_Autoencoder):
         Recorded in ``history_`` after each epoch, weighted as the loss is.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights of the last fit.
+    checkpoint : str or path-like, default=None
+        File that `fit` writes after each epoch, and goes on from where it is there: the same call
+        after a process was killed ends with the same bits as an undisturbed one, and a call that
+        had ended gives its result at once.  A file of other data, other parameters or other
+        versions is refused.  See the page "Scaling" of the documentation.
     random_state : int, RandomState instance or None, default=None
         Determines initial weights, shuffling, noise and the validation rows.  An int gives the
         same bits at each call.
@@ -366,6 +378,7 @@ class DenoisingAutoencoder(_Autoencoder):
         tol=1e-4,
         metrics=None,
         warm_start=False,
+        checkpoint=None,
         random_state=None,
         verbose=0,
         noise_scale=0.5,
@@ -389,6 +402,7 @@ class DenoisingAutoencoder(_Autoencoder):
         self.tol = tol
         self.metrics = metrics
         self.warm_start = warm_start
+        self.checkpoint = checkpoint
         self.random_state = random_state
         self.verbose = verbose
         self.noise_scale = noise_scale

@@ -2,6 +2,7 @@
 
 import contextlib
 import inspect
+import os
 import warnings
 from abc import abstractmethod
 from numbers import Integral
@@ -14,8 +15,10 @@ from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 
 from skae._architecture import ROUTED, describe, lies_within
+from skae._checkpoint import Checkpoint
 from skae._diagram import fitted, unfitted
 from skae._forward import Network
+from skae._identity import identify
 from skae._mlflow import log_history
 from skae._onnx import ConvertsToOnnx
 from skae._parameters import check_number, did_you_mean, make_seed
@@ -147,6 +150,10 @@ class _Autoencoder(
         check_number("validation_fraction", self.validation_fraction, low=0, high=1, above=True)
         if self.validation_fraction == 1:
             raise ValueError("validation_fraction must be below 1; got 1.")
+        if not isinstance(self.checkpoint, str | os.PathLike | None):
+            raise TypeError(
+                f"checkpoint must be the path of a file or None; got {self.checkpoint!r}."
+            )
         if self.learning_rate != "auto":
             check_number("learning_rate", self.learning_rate, low=0, above=True)
         schedule = self.learning_rate_schedule
@@ -188,6 +195,7 @@ class _Autoencoder(
         """Validate, describe, train, set the attributes."""
         going_on = self.__sklearn_is_fitted__() and (single_epoch or self.warm_start)
         self._check_parameters()
+        checkpoint = self._checkpoint(single_epoch)
         X = check_rows(
             self,
             X,
@@ -199,9 +207,13 @@ class _Autoencoder(
         targets = X if X_clean is None else X_clean
         bounded = self._bounded if going_on else lies_within(targets, 0, 1)
         architecture = describe(vars(self), targets, len(rows.index), bounded=bounded)
-        plan = self._plan(bounded, paired=X_clean is not None, single_epoch=single_epoch)
+        seed = self._seed(checkpoint)
+        plan = self._plan(seed, bounded, paired=X_clean is not None, single_epoch=single_epoch)
         rows, validation = self._set_aside(rows, X_val, X_val_clean, plan)
         past = self.history_ if going_on else {}
+        start = self._start(architecture, single_epoch) if going_on else None
+        if checkpoint is not None:
+            checkpoint.claim(identify(self, seed, rows, validation, start))
 
         from skae._training import train
 
@@ -214,24 +226,42 @@ class _Autoencoder(
             rows,
             plan,
             validation=validation,
-            start=self._start(architecture, single_epoch) if going_on else None,
+            start=start,
             watchers=[
                 *tasks(self, X, y, attributes),
                 *([progress(len(rows.index))] if self.verbose else []),
             ],
+            checkpoint=checkpoint,
         )
         vars(self).update(attributes(result.weights, result.history))
         self._state = result.state if single_epoch else None
         return result
 
-    def _plan(self, bounded, *, paired, single_epoch):
+    def _checkpoint(self, single_epoch):
+        """Open the checkpoint that the parameter names, or return None."""
+        if self.checkpoint is None:
+            return None
+        if single_epoch:
+            raise ValueError(
+                "checkpoint is for fit, and partial_fit leaves its state in the estimator: pickle "
+                f"that, and set checkpoint=None; got checkpoint={self.checkpoint!r}."
+            )
+        return Checkpoint.open(self.checkpoint)
+
+    def _seed(self, checkpoint):
+        """Draw a seed, or take that of the fit to go on from, where nothing else gives one."""
+        if self.random_state is None and checkpoint is not None and checkpoint.seed is not None:
+            return checkpoint.seed
+        return make_seed(self.random_state)
+
+    def _plan(self, seed, bounded, *, paired, single_epoch):
         noise_scale, clip = self._corruption(bounded, paired)
         return Plan(
             epochs=self.epochs,
             optimizer=self.optimizer,
             learning_rate=self.learning_rate,
             schedule=self.learning_rate_schedule,
-            seed=make_seed(self.random_state),
+            seed=seed,
             noise_scale=noise_scale,
             clip=clip,
             patience=self.n_iter_no_change if self.early_stopping and not single_epoch else None,

@@ -78,6 +78,23 @@ class State:
 
 
 @dataclass(frozen=True)
+class Saved:
+    """Where a fit stands after its last whole epoch: all that going on from there needs.
+
+    ``history`` is the record of each epoch; ``stopped`` says whether training ended before all
+    epochs were run.
+    """
+
+    weights: list
+    optimizer_state: list
+    history: list
+    best_loss: float
+    best_weights: list | None
+    epochs_without_gain: int
+    stopped: bool
+
+
+@dataclass(frozen=True)
 class TrainResult:
     """What a fit leaves behind: the weights to use, a record of each epoch, and where it ended."""
 

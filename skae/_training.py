@@ -9,13 +9,13 @@ from skae._batches import Feeder, GaussianCorruption
 from skae._cache import programs
 from skae._keras import initial_weights, own_learning_rate
 from skae._programs import pays_for_xla
-from skae._records import State, TrainResult
+from skae._records import Saved, State, TrainResult
 from skae._schedules import learning_rates, rate_and_schedule
 
 VALIDATION = 1 << 31  # stands where an epoch's number does in the seed of its generator
 
 
-def train(architecture, rows, plan, *, validation=None, start=None, watchers=()):
+def train(architecture, rows, plan, *, validation=None, start=None, watchers=(), checkpoint=None):
     """Train a network on ``rows`` and return a `TrainResult`.
 
     Parameters
@@ -28,25 +28,33 @@ def train(architecture, rows, plan, *, validation=None, start=None, watchers=())
         Where to go on from; None draws new weights.
     watchers : sequence of Watcher
         What is told how training goes on, and may end it.
+    checkpoint : Checkpoint, default=None
+        Goes on from what it holds, and is written after each epoch.
 
     Raises
     ------
     ValueError
         If the loss or the weights turn into NaN or infinity.
+    OSError
+        If the checkpoint cannot be written.
     """
     jit = pays_for_xla(architecture, len(rows.index), plan.epochs)
     start = start or State(initial_weights(architecture, plan.seed))
     with programs.borrow(architecture, jit) as program:
         same = start.optimizer == _optimizer(architecture)
         program.reset(start.weights, start.optimizer_state if same else None)
-        return _Fit(program, architecture, rows, validation, plan, start, watchers).run()
+        fit = _Fit(program, architecture, rows, validation, plan, start, watchers, checkpoint)
+        if checkpoint is not None and checkpoint.saved is not None:
+            fit.restore(checkpoint.saved)
+        return fit.run()
 
 
 class _Fit:
     """One run of the epochs on a borrowed program."""
 
-    def __init__(self, program, architecture, rows, validation, plan, start, watchers):
-        self.program, self.plan, self.start, self.watchers = program, plan, start, watchers
+    def __init__(self, program, architecture, rows, validation, plan, start, watchers, checkpoint):
+        self.program, self.plan, self.start = program, plan, start
+        self.watchers, self.checkpoint = watchers, checkpoint
         self.optimizer = _optimizer(architecture)
         self.first_epoch, self.epochs = 0, 1 if plan.single_epoch else plan.epochs
         self.rate, self.schedule = rate_and_schedule(
@@ -55,7 +63,7 @@ class _Fit:
         self.steps_per_epoch = -(-len(rows.index) // architecture.batch_size)
         self.feeder = self._feeder(rows, architecture.batch_size)
         self.validation = validation and self._feeder(validation, architecture.batch_size)
-        self.history = []
+        self.history, self.stopped = [], False
         self.best_loss, self.best_weights, self.epochs_without_gain = math.inf, None, 0
 
     def _feeder(self, rows, batch_size):
@@ -67,6 +75,26 @@ class _Fit:
             )
         steps, pad = self.program.chunk_steps, self.program.jit
         return Feeder(rows, batch_size, steps, pad=pad, corruption=corruption)
+
+    def restore(self, saved):
+        """Go on from where a fit that was killed stood."""
+        self.program.reset(saved.weights, saved.optimizer_state)
+        self.history, self.stopped = list(saved.history), saved.stopped
+        self.best_loss, self.best_weights = saved.best_loss, saved.best_weights
+        self.epochs_without_gain = saved.epochs_without_gain
+        self.first_epoch = self.epochs if saved.stopped else len(saved.history)
+
+    def _save(self):
+        saved = Saved(
+            self.program.weights(),
+            self.program.optimizer_state(),
+            self.history,
+            self.best_loss,
+            self.best_weights,
+            self.epochs_without_gain,
+            self.stopped,
+        )
+        self.checkpoint.write(saved)
 
     def run(self):
         with contextlib.ExitStack() as stack:
@@ -83,7 +111,10 @@ class _Fit:
         try:
             self._tell("begin", self)
             for epoch in range(self.first_epoch, self.epochs):
-                if self._epoch(epoch):
+                self._epoch(epoch)
+                if self.checkpoint is not None:
+                    self._save()
+                if self.stopped:
                     break
         except KeyboardInterrupt:
             return True
@@ -95,12 +126,12 @@ class _Fit:
         return any(answers)
 
     def _epoch(self, epoch):
-        """Train one epoch; return whether it is the last."""
+        """Train one epoch, and find out whether it is the last."""
         self._tell("begin_epoch", epoch)
         record = self._trained(epoch)
         self.history.append(record)
         stop = self.plan.patience is not None and self._should_stop(record["val_loss"])
-        return self._tell("end_epoch", epoch, record) or stop
+        self.stopped = self._tell("end_epoch", epoch, record) or stop
 
     def _trained(self, epoch):
         """Train one epoch and return its record."""

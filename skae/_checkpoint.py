@@ -1,0 +1,181 @@
+"""Checkpoints: a file that holds where a fit stands, so that it survives being killed.
+
+A file is a line that names the format, a line with the checksum of all that follows, and a NumPy
+archive of arrays and JSON.  Reading one runs no code of its own: there is no pickle inside.
+"""
+
+import hashlib
+import io
+import json
+import os
+from dataclasses import dataclass
+
+import numpy as np
+
+from skae._records import Saved
+
+FORMAT = b"skae checkpoint 1\n"
+DIGEST_BYTES = 32
+HEAD_BYTES = len(FORMAT) + 2 * DIGEST_BYTES + 1
+GROUPS = ("weights", "optimizer_state", "best_weights")
+ELSEWHERE = "Give a path of its own to every fit, or delete the file to train anew."
+
+
+@dataclass
+class Checkpoint:
+    """The file of one fit.
+
+    Attributes
+    ----------
+    identity : dict or None
+        What has to be the same for a fit to go on from it: see `skae._identity`.
+    saved : Saved or None
+        Where the fit stood.
+    """
+
+    path: str
+    identity: dict | None = None
+    saved: Saved | None = None
+    head: bytes = b""
+
+    @classmethod
+    def open(cls, path):
+        """Read a file; one that is not there yet makes a checkpoint with nothing in it."""
+        path = os.path.abspath(os.fspath(path))
+        if not os.path.isdir(os.path.dirname(path)):
+            raise FileNotFoundError(
+                f"checkpoint={path!r}: there is no folder {os.path.dirname(path)!r}; make it first."
+            )
+        if os.path.isdir(path):
+            raise IsADirectoryError(f"checkpoint={path!r} is a folder; give the path of a file.")
+        if not os.path.exists(path):
+            return cls(path)
+        with open(path, "rb") as file:
+            head, body = file.read(HEAD_BYTES), file.read()
+        _check_head(path, head, body)
+        identity, saved = _unpack(body)
+        return cls(path, identity, saved, head)
+
+    @property
+    def seed(self):
+        """The seed of the fit that the file is of, or None."""
+        return self.identity and self.identity["random_state"]
+
+    def claim(self, identity):
+        """Take the file for the fit of this ``identity``; raise where it belongs to another."""
+        identity = json.loads(json.dumps(identity))
+        if self.identity is not None:
+            names = [*self.identity, *(name for name in identity if name not in self.identity)]
+            there, here = self.identity, identity
+            different = [name for name in names if there.get(name) != here.get(name)]
+            if different:
+                what = "; ".join(_difference(name, there, here) for name in different)
+                raise ValueError(f"checkpoint={self.path!r} is of another fit: {what}. {ELSEWHERE}")
+        self.identity = identity
+
+    def write(self, saved):
+        """Put ``saved`` in the place of what the file holds: all of it, or nothing.
+
+        Raises
+        ------
+        OSError
+            If the disk is full, say; the file is then as it was.
+        RuntimeError
+            If another fit has written the file meanwhile.
+        """
+        body = _pack(self.identity, saved)
+        head = FORMAT + _digest(body) + b"\n"
+        beside = f"{self.path}.tmp"
+        try:
+            with open(beside, "wb") as file:
+                file.write(head)
+                file.write(body)
+                file.flush()
+                os.fsync(file.fileno())
+            self._check_unshared()
+            os.replace(beside, self.path)
+            _sync_folder(os.path.dirname(self.path))
+        except OSError as error:
+            if os.path.exists(beside):
+                os.remove(beside)
+            raise OSError(
+                f"checkpoint={self.path!r} could not be written after epoch "
+                f"{len(saved.history)}: {error}. "
+                + ("The last one is still there: " if self.head else "")
+                + "the same call goes on from where it ended."
+            ) from error
+        self.head, self.saved = head, saved
+
+    def _check_unshared(self):
+        if not os.path.exists(self.path):
+            return
+        with open(self.path, "rb") as file:
+            there = file.read(HEAD_BYTES)
+        if there != self.head:
+            raise RuntimeError(
+                f"checkpoint={self.path!r} was written by another fit while this one ran, as in a "
+                f"search whose fits all have this path. {ELSEWHERE}"
+            )
+
+
+def _check_head(path, head, body):
+    if not head.startswith(FORMAT.split(b" ")[0]):
+        raise ValueError(f"checkpoint={path!r} is no checkpoint of skae; it is left as it is.")
+    if not head.startswith(FORMAT):
+        raise ValueError(
+            f"checkpoint={path!r} is damaged, or of a version of skae with another format: it "
+            f"begins with {head.splitlines()[0]!r}, not {FORMAT.strip()!r}. Delete it to train "
+            "anew."
+        )
+    if head != FORMAT + _digest(body) + b"\n":
+        raise ValueError(
+            f"checkpoint={path!r} is damaged: it does not have the checksum that it was written "
+            "with. Put a copy of it in its place, or delete it to train anew."
+        )
+
+
+def _digest(body):
+    return hashlib.blake2b(body, digest_size=DIGEST_BYTES).hexdigest().encode()
+
+
+def _pack(identity, saved):
+    """Make a NumPy archive of a `Saved`."""
+    arrays = {
+        f"{group}.{i}": array
+        for group in GROUPS
+        for i, array in enumerate(getattr(saved, group) or ())
+    }
+    plain = {name: value for name, value in vars(saved).items() if name not in GROUPS}
+    text = json.dumps({"identity": identity, "saved": plain})
+    buffer = io.BytesIO()
+    np.savez(buffer, json=np.frombuffer(text.encode(), np.uint8), **arrays)
+    return buffer.getbuffer()
+
+
+def _unpack(body):
+    with np.load(io.BytesIO(body), allow_pickle=False) as archive:
+        content = json.loads(archive["json"].tobytes())
+        groups = {
+            group: [archive[name] for name in archive.files if name.startswith(f"{group}.")]
+            for group in GROUPS
+        }
+    groups["best_weights"] = groups["best_weights"] or None
+    return content["identity"], Saved(**groups, **content["saved"])
+
+
+def _difference(name, there, here):
+    """Say in what two fits differ; a checksum of data says nothing to a reader."""
+    values = [fit.get(name) for fit in (there, here)]
+    if any(isinstance(value, dict) for value in values):
+        return f"{name} differs"
+    return f"{name} is {values[0]!r} there and {values[1]!r} here"
+
+
+def _sync_folder(path):
+    """Have the folder's entry on the disk, too, where the system can open folders."""
+    if hasattr(os, "O_DIRECTORY"):
+        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
