@@ -8,10 +8,12 @@ seeds, sample weights and the number of rows are arguments of the program.
 import inspect
 import itertools
 import json
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from skae._parameters import check_layer_sizes
+from skae._typing import Matrix
 
 ROUTED = ("optimizer__", "loss__")
 # Where an activation's values lie; targets beyond cannot be reconstructed.
@@ -40,11 +42,11 @@ class FromConfig:
     another object; by identity each would ask for a compilation of its own.
     """
 
-    kind: type
+    kind: Any
     config: str
 
     @classmethod
-    def of(cls, value):
+    def of(cls, value: Any) -> "FromConfig":
         config = value.get_config()
         if "learning_rate" in config:  # an optimizer's: an argument, no part of the structure
             config["learning_rate"] = 0.0
@@ -52,17 +54,17 @@ class FromConfig:
         return cls(type(value), json.dumps(config, sort_keys=True))
 
     @property
-    def left_out(self):
+    def left_out(self) -> list[str]:
         """What the class takes but its configuration does not name: a copy loses it."""
         taken = set(inspect.signature(self.kind).parameters) - {"args", "kwargs", "dtype"}
         return sorted(taken - set(json.loads(self.config)))
 
-    def build(self):
+    def build(self) -> Any:
         """Make a new object, which shares nothing with the one described."""
         return self.kind.from_config(json.loads(self.config))
 
 
-def freeze(value) -> Hashable:
+def freeze(value: Any) -> Hashable:
     """Make a hashable equivalent of a parameter that may hold Keras objects or lists."""
     if isinstance(value, list | tuple):
         return tuple(map(freeze, value))
@@ -71,7 +73,7 @@ def freeze(value) -> Hashable:
     return value
 
 
-def thaw(value):
+def thaw(value: Hashable) -> Any:
     """Undo `freeze`: new Keras objects, and lists."""
     if isinstance(value, tuple):
         return list(map(thaw, value))
@@ -121,7 +123,7 @@ class Architecture:
         return sum((rows + 1) * columns for rows, columns in itertools.pairwise(sizes))
 
 
-def auto_batch_size(n_rows):
+def auto_batch_size(n_rows: int) -> int:
     """Pick a power of two, from 32 to 256, that makes some 32 steps an epoch or more.
 
     With fewer steps a small data set is undertrained after the default 20 epochs; see
@@ -130,7 +132,9 @@ def auto_batch_size(n_rows):
     return 1 << min(max((n_rows // 32).bit_length() - 1, 5), 8)
 
 
-def describe(params, targets, n_rows, *, bounded):
+def describe(
+    params: Mapping[str, Any], targets: Matrix, n_rows: int, *, bounded: bool
+) -> Architecture:
     """Name the program for an estimator's parameters: resolve "auto", check what goes together.
 
     ``n_rows`` are trained on; ``bounded`` says whether all that is to be reconstructed lies in
@@ -152,7 +156,7 @@ def describe(params, targets, n_rows, *, bounded):
         output_activation=freeze(output),
         loss=freeze(loss),
         optimizer=freeze(params["optimizer"]),
-        metrics=freeze(metrics if isinstance(metrics, list | tuple) else [metrics]),
+        metrics=tuple(map(freeze, metrics if isinstance(metrics, list | tuple) else [metrics])),
         options=tuple(
             (name, freeze(value))
             for name, value in sorted(params.items())
@@ -166,7 +170,7 @@ def describe(params, targets, n_rows, *, bounded):
     return architecture
 
 
-def _check_output(architecture, targets):
+def _check_output(architecture: Architecture, targets: Matrix) -> None:
     """Raise where the output, or the loss, does not go with the data."""
     output, loss = name_of(architecture.output_activation), name_of(architecture.loss)
     if output in OUTPUT_RANGES:
@@ -180,7 +184,7 @@ def _check_output(architecture, targets):
             )
 
 
-def name_of(value):
+def name_of(value: object) -> str:
     """Name an activation or a loss: a string, a function, a class, an object or a `FromConfig`."""
     if isinstance(value, str):
         return value
@@ -188,13 +192,13 @@ def name_of(value):
     return getattr(value, "__name__", type(value).__name__)
 
 
-def _takes_logits(architecture):
+def _takes_logits(architecture: Architecture) -> bool:
     if isinstance(architecture.loss, FromConfig):
         return json.loads(architecture.loss.config).get("from_logits", False)
     return ("loss__from_logits", True) in architecture.options
 
 
-def _check_range(what, targets, low, high):
+def _check_range(what: str, targets: Matrix, low: float, high: float) -> None:
     if not lies_within(targets, low, high):
         raise ValueError(
             f"{what} needs data between {low} and {high}; got values from {targets.min():.4g} to "
@@ -203,6 +207,6 @@ def _check_range(what, targets, low, high):
         )
 
 
-def lies_within(X, low, high):
+def lies_within(X: Matrix, low: float, high: float) -> bool:
     """Whether all values of a dense or sparse matrix lie between two numbers."""
     return bool(low <= X.min() and X.max() <= high)

@@ -3,24 +3,30 @@
 import contextlib
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
 from numbers import Integral
+from typing import TYPE_CHECKING
 
+from skae._architecture import Architecture
 from skae._parameters import check_number
+
+if TYPE_CHECKING:  # it imports TensorFlow
+    from skae._programs import Program
 
 
 class ProgramCache:
     """The programs used last, by architecture; the oldest makes room for a new one."""
 
-    def __init__(self, max_size=32):
+    def __init__(self, max_size: int = 32) -> None:
         self.max_size = max_size
-        self._programs = OrderedDict()
+        self._programs: OrderedDict[tuple[Architecture, bool], Program] = OrderedDict()
         self._lock = threading.Lock()
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._programs)
 
     @contextlib.contextmanager
-    def borrow(self, architecture, jit):
+    def borrow(self, architecture: Architecture, jit: bool) -> Iterator["Program"]:
         """Lend the program for one fit.
 
         A program whose fit ended in an exception may have been left half traced: it is
@@ -44,16 +50,16 @@ class ProgramCache:
                     del self._programs[key]
             raise
 
-    def resize(self, max_size):
+    def resize(self, max_size: int) -> None:
         with self._lock:
             self.max_size = max_size
             self._shrink()
 
-    def clear(self):
+    def clear(self) -> None:
         with self._lock:
             self._programs.clear()
 
-    def _shrink(self):
+    def _shrink(self) -> None:
         while len(self._programs) > self.max_size:
             self._programs.popitem(last=False)
 
@@ -61,7 +67,7 @@ class ProgramCache:
 programs = ProgramCache()
 
 
-def clear_programs():
+def clear_programs() -> None:
     """Forget every compiled program, and free what it holds.
 
     The next fit of each structure compiles anew.  Fits that are running keep theirs.
@@ -74,7 +80,7 @@ def clear_programs():
     programs.clear()
 
 
-def limit_programs(max_programs):
+def limit_programs(max_programs: int) -> None:
     """Set how many compiled programs are kept; 32 at the start.
 
     A program is kept for each structure: the widths of the layers, the activations, the loss,

@@ -5,47 +5,51 @@ learning framework adds to it (45 ms for one row with ``keras.Model.predict``, a
 some 20 microseconds here) is the rest of the time.
 """
 
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
 import numpy as np
 from scipy import sparse, special
 from sklearn.utils import assert_all_finite
 
 from skae._results import collect
+from skae._typing import Activation, Array, Layers, Matrix
 
 # Rows go through all layers in blocks: smaller ones cost more calls, larger ones leave the cache.
 BLOCK_BYTES = 1 << 22
 MIN_BLOCK_ROWS = 64
 
 
-def _linear(h):
+def _linear(h: Array) -> Array:
     return h
 
 
-def _relu(h):
+def _relu(h: Array) -> Array:
     return np.maximum(h, 0, out=h)
 
 
-def _relu6(h):
+def _relu6(h: Array) -> Array:
     return np.clip(h, 0, 6, out=h)
 
 
-def _leaky_relu(h):
+def _leaky_relu(h: Array) -> Array:
     return np.maximum(h, h.dtype.type(0.2) * h, out=h)
 
 
-def _elu(h):
+def _elu(h: Array) -> Array:
     return np.where(h > 0, h, np.expm1(np.minimum(h, 0)))
 
 
-def _selu(h):
+def _selu(h: Array) -> Array:
     scale, alpha = h.dtype.type(1.0507009873554805), h.dtype.type(1.6732632423543772)
     return scale * np.where(h > 0, h, alpha * np.expm1(np.minimum(h, 0)))
 
 
-def _softplus(h):
+def _softplus(h: Array) -> Array:
     return np.logaddexp(h, 0, out=h)
 
 
-def _sigmoid(h):
+def _sigmoid(h: Array) -> Array:
     """Compute it as (1 + tanh(h / 2)) / 2: NumPy's tanh is vectorised, SciPy's expit is not."""
     h *= 0.5
     np.tanh(h, out=h)
@@ -54,40 +58,40 @@ def _sigmoid(h):
     return h
 
 
-def _silu(h):
+def _silu(h: Array) -> Array:
     h *= special.expit(h)
     return h
 
 
-def _gelu(h):
+def _gelu(h: Array) -> Array:
     """The exact form, with the normal distribution function (Hendrycks and Gimpel, 2016)."""
     h *= special.ndtr(h)
     return h
 
 
-def _mish(h):
+def _mish(h: Array) -> Array:
     h *= np.tanh(np.logaddexp(h, 0))
     return h
 
 
-def _tanh(h):
+def _tanh(h: Array) -> Array:
     return np.tanh(h, out=h)
 
 
-def _softsign(h):
+def _softsign(h: Array) -> Array:
     h /= 1 + np.abs(h)
     return h
 
 
-def _hard_sigmoid(h):
+def _hard_sigmoid(h: Array) -> Array:
     return np.clip(h / 6 + h.dtype.type(0.5), 0, 1)
 
 
-def _exponential(h):
+def _exponential(h: Array) -> Array:
     return np.exp(h, out=h)
 
 
-def _softmax(h):
+def _softmax(h: Array) -> Array:
     return special.softmax(h, axis=-1)
 
 
@@ -126,41 +130,43 @@ class Network:
         How many of the layers lead to the code.
     """
 
-    def __init__(self, weights, activations, n_encoder_layers):
+    def __init__(
+        self, weights: Sequence[Array], activations: Sequence[Activation], n_encoder_layers: int
+    ) -> None:
         self.weights = tuple(weights)
         self.activations = tuple(activations)
         self.n_encoder_layers = n_encoder_layers
-        self._casts = {}
+        self._casts: dict[np.dtype[Any], Layers] = {}
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_casts": {}}
 
     @property
-    def layer_sizes(self):
+    def layer_sizes(self) -> tuple[int, ...]:
         kernels = self.weights[::2]
         return (len(kernels[0]), *(kernel.shape[1] for kernel in kernels))
 
-    def encode(self, X, out=None):
+    def encode(self, X: Matrix, out: Any = None) -> Any:
         return self._run(X, 0, self.n_encoder_layers, out)
 
-    def decode(self, codes, out=None):
+    def decode(self, codes: Matrix, out: Any = None) -> Any:
         return self._run(codes, self.n_encoder_layers, None, out)
 
-    def reconstruct(self, X, out=None):
+    def reconstruct(self, X: Matrix, out: Any = None) -> Any:
         return self._run(X, 0, None, out)
 
-    def scores(self, X, out=None):
+    def scores(self, X: Matrix, out: Any = None) -> Any:
         """Minus the mean squared error of each row's reconstruction."""
         dtype = output_dtype(X)
         return collect(self._score_blocks(X, dtype), X.shape[:1], dtype, out)
 
-    def _score_blocks(self, X, dtype):
+    def _score_blocks(self, X: Matrix, dtype: np.dtype[Any]) -> Iterator[tuple[slice, Array]]:
         for rows, block, outputs in _forward(self._layers(dtype), X):
             dense = block.toarray() if sparse.issparse(block) else block
             np.subtract(outputs, dense, out=outputs)
             yield rows, np.einsum("ij,ij->i", outputs, outputs) / -X.shape[1]
 
-    def _layers(self, dtype):
+    def _layers(self, dtype: np.dtype[Any]) -> Layers:
         """Kernel, bias and activation of every layer, in ``dtype``; cast once, then kept."""
         if dtype not in self._casts:
             cast = [array.astype(dtype, copy=False) for array in self.weights]
@@ -168,19 +174,19 @@ class Network:
             self._casts[dtype] = list(zip(cast[::2], cast[1::2], names, strict=True))
         return self._casts[dtype]
 
-    def _run(self, X, first, last, out):
+    def _run(self, X: Matrix, first: int, last: int | None, out: Any) -> Any:
         layers = self._layers(output_dtype(X))[first:last]
         last_kernel = layers[-1][0]
         blocks = ((rows, outputs) for rows, _, outputs in _forward(layers, X))
         return collect(blocks, (X.shape[0], last_kernel.shape[1]), last_kernel.dtype, out)
 
 
-def output_dtype(X):
+def output_dtype(X: Matrix) -> np.dtype[Any]:
     """float32 in float32, everything else in float64."""
     return np.dtype(np.float32 if X.dtype == np.float32 else np.float64)
 
 
-def _forward(layers, X):
+def _forward(layers: Layers, X: Matrix) -> Iterator[tuple[slice, Matrix, Array]]:
     """Run the rows of a matrix or a `Source` through the layers, a block of them at a time.
 
     Yields the block's slice, its rows, and its outputs, whose memory serves for the next block.
@@ -207,12 +213,12 @@ def _forward(layers, X):
         yield rows, block, h
 
 
-def _has_finite_sum(array):
+def _has_finite_sum(array: Array) -> bool:
     with np.errstate(over="ignore", invalid="ignore"):  # an answer here, not a reason to warn
         return np.isfinite(array.sum())
 
 
-def _numpy_activation(activation):
+def _numpy_activation(activation: Activation) -> Callable[[Array], Array]:
     """Find an activation's NumPy form; one that has none runs through Keras."""
     if isinstance(activation, str) and activation in ACTIVATIONS:
         return ACTIVATIONS[activation]

@@ -7,12 +7,14 @@ import inspect
 import json
 import os
 import sys
+from collections.abc import Callable
 
 import numpy as np
 
 from skae._architecture import FromConfig, thaw
 from skae._parameters import did_you_mean
 from skae._quiet import without_banners
+from skae._typing import Activation, Array
 
 is_first = "tensorflow" not in sys.modules
 with without_banners():
@@ -174,7 +176,7 @@ def check_activation(name, value):
         ) from error
 
 
-def eager_activation(activation):
+def eager_activation(activation: Activation) -> Callable[[Array], Array]:
     """A Keras activation as a function from array to array."""
     function = keras.activations.get(activation)
     return lambda h: np.asarray(function(h)).astype(h.dtype, copy=False)

@@ -1,13 +1,23 @@
 """Checks of parameters that say what was got and what was expected."""
 
 import difflib
+from collections.abc import Iterable
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
 
 
-def check_number(name, value, *, low, high=np.inf, kind=Real, above=False):
+def check_number(
+    name: str,
+    value: Any,
+    *,
+    low: float,
+    high: float = np.inf,
+    kind: type[Any] = Real,
+    above: bool = False,
+) -> None:
     """Raise unless ``value`` is a finite number from ``low`` to ``high``.
 
     ``above`` excludes ``low`` itself.
@@ -21,7 +31,7 @@ def check_number(name, value, *, low, high=np.inf, kind=Real, above=False):
         raise ValueError(f"{name} must be {what} {bounds}; got {value!r}.")
 
 
-def check_layer_sizes(sizes):
+def check_layer_sizes(sizes: Any) -> tuple[int, ...]:
     """Return ``hidden_layer_sizes`` as a tuple of positive int."""
     given = sizes
     if isinstance(sizes, Integral):
@@ -31,13 +41,14 @@ def check_layer_sizes(sizes):
     except TypeError:
         sizes = (None,)
     if not all(
-        isinstance(size, Integral) and not isinstance(size, bool) and size > 0 for size in sizes
+        isinstance(size, Integral) and not isinstance(size, bool) and int(size) > 0
+        for size in sizes
     ):
         raise ValueError(f"hidden_layer_sizes must be positive integers; got {given!r}.")
     return tuple(map(int, sizes))
 
 
-def check_clip(clip):
+def check_clip(clip: Any) -> None:
     """Raise unless ``clip`` is None or a pair of numbers in ascending order."""
     if clip is None:
         return
@@ -49,7 +60,7 @@ def check_clip(clip):
         raise ValueError(f"clip must be None or a pair (low, high) with low < high; got {clip!r}.")
 
 
-def make_seed(random_state):
+def make_seed(random_state: Any) -> int:
     """Draw a seed from ``random_state``; from the operating system where it is None.
 
     scikit-learn would draw from NumPy's global generator there, which is left untouched.
@@ -59,7 +70,7 @@ def make_seed(random_state):
     return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
 
 
-def did_you_mean(name, known):
+def did_you_mean(name: object, known: Iterable[str]) -> str:
     """End an error message by the names closest to ``name``."""
     close = difflib.get_close_matches(str(name), list(known), n=3, cutoff=0.5)
     return f" Did you mean {' or '.join(map(repr, close))}?" if close else ""

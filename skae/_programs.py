@@ -5,6 +5,7 @@ import threading
 
 import numpy as np
 
+from skae._architecture import Architecture
 from skae._keras import (
     activation_function,
     build_metrics,
@@ -47,7 +48,7 @@ class Program:
     weights out.
     """
 
-    def __init__(self, architecture, jit):
+    def __init__(self, architecture: Architecture, jit: bool) -> None:
         self.lock = threading.Lock()
         self.model = compiled_autoencoder(architecture)
         self.optimizer = self.model.optimizer

@@ -3,11 +3,14 @@
 Nothing here needs TensorFlow: a `State` may be part of a pickle.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from skae._sources import Source
+from skae._typing import Array, Floats, Matrix
 
 
 @dataclass(frozen=True)
@@ -20,25 +23,25 @@ class Rows:
     where every row counts the same.
     """
 
-    inputs: object
-    targets: object
-    weight: np.ndarray | None
-    index: np.ndarray | range
+    inputs: Matrix
+    targets: Matrix | None
+    weight: Array | None
+    index: Array | range
 
     @property
-    def matrices(self):
+    def matrices(self) -> tuple[Matrix, ...]:
         return (self.inputs,) if self.targets is None else (self.inputs, self.targets)
 
     @property
-    def in_memory(self):
+    def in_memory(self) -> bool:
         return not any(isinstance(matrix, Source) for matrix in self.matrices)
 
-    def weights(self, index):
+    def weights(self, index: Array) -> Array:
         """Return the weights of some of the rows."""
         return np.ones(len(index), np.float32) if self.weight is None else self.weight[index]
 
     @property
-    def total_weight(self):
+    def total_weight(self) -> float:
         return len(self.index) if self.weight is None else float(self.weight[self.index].sum())
 
 
@@ -54,7 +57,7 @@ class Plan:
     epochs: int
     optimizer: object
     learning_rate: float | str
-    schedule: object
+    schedule: str | Callable[[Any], Any]
     seed: int
     noise_scale: float | None = None
     clip: tuple[float, float] | None = None
@@ -70,9 +73,9 @@ class State:
     ``optimizer`` says whose state ``optimizer_state`` is.
     """
 
-    weights: list
+    weights: list[Floats]
     optimizer: str = ""
-    optimizer_state: list | None = None
+    optimizer_state: list[Array] | None = None
     n_steps: int = 0
     n_epochs: int = 0
 
@@ -98,7 +101,7 @@ class Saved:
 class TrainResult:
     """What a fit leaves behind: the weights to use, a record of each epoch, and where it ended."""
 
-    weights: list
-    history: dict
+    weights: list[Floats]
+    history: dict[str, list[float]]
     state: State
     interrupted: bool

@@ -1,11 +1,20 @@
 """Results, block by block, to memory or to what the user gives as ``out``."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
 
 from skae._sources import MappedFile, check_length, rows_from
+from skae._typing import Array
 
 
-def collect(blocks, shape, dtype, out=None):
+def collect(
+    blocks: Iterable[tuple[slice, Array]],
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    out: Any = None,
+) -> Any:
     """Write ``(rows, values)`` of every block to ``out``, or to a new array, and return it.
 
     Parameters
@@ -32,7 +41,8 @@ def collect(blocks, shape, dtype, out=None):
             result[rows] = values
         return result
     check_out(out, shape, dtype)
-    target, first = _Target(out, shape), None
+    target = _Target(out, shape)
+    first: tuple[slice, Array] | None = None
     for rows, values in blocks:
         if first is None:
             first = rows, values.copy()
@@ -40,12 +50,13 @@ def collect(blocks, shape, dtype, out=None):
         else:
             target.write(rows, values)
     target.sync()
-    target.write(*first)
+    if first is not None:
+        target.write(*first)
     target.sync()
     return out
 
 
-def check_out(out, shape, dtype):
+def check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
     """Raise unless ``out`` can take the result."""
     if not (hasattr(out, "shape") and hasattr(out, "dtype") and hasattr(out, "__setitem__")):
         raise TypeError(
@@ -63,11 +74,11 @@ def check_out(out, shape, dtype):
 class _Target:
     """Write to an array, to the file behind a `numpy.memmap`, or to what assigns items."""
 
-    def __init__(self, out, shape):
+    def __init__(self, out: Any, shape: tuple[int, ...]) -> None:
         self.out, self.n_rows = out, shape[0]
         self.file = MappedFile.of(out)
 
-    def write(self, rows, values):
+    def write(self, rows: slice, values: Array) -> None:
         try:
             if self.file is not None:
                 self.file.write(rows.start, values)
@@ -77,7 +88,7 @@ class _Target:
         except Exception as error:
             raise self._failed(rows_from(rows.start, rows.stop), error) from error
 
-    def sync(self):
+    def sync(self) -> None:
         if self.file is None:
             return
         try:
@@ -85,7 +96,7 @@ class _Target:
         except OSError as error:
             raise self._failed(rows_from(0, self.n_rows), error) from error
 
-    def _failed(self, what, error):
+    def _failed(self, what: str, error: Exception) -> OSError:
         where = f" ({self.file.path})" if self.file is not None else ""
         return OSError(
             f"{what} of the result could not be written to out{where}: {error}. Of its "

@@ -1,6 +1,11 @@
 """Learning rates: one for each step of a fit, computed before the step runs."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
+
+from skae._typing import Array, Floats
 
 # Peak rates at which a one-cycle or cosine schedule trains best; see docs/performance.md.
 # The losses are means over the features, so plain gradients are small and SGD's rate is large.
@@ -20,7 +25,7 @@ RISE = 0.3  # the part of a one-cycle schedule in which the rate rises
 START = 0.04  # the rate at which it starts, as a part of the peak
 
 
-def one_cycle(at):
+def one_cycle(at: Array) -> Array:
     """Rise linearly for 30 % of the way, then fall along a cosine to zero.
 
     L. N. Smith and N. Topin, "Super-Convergence: Very Fast Training of Neural Networks
@@ -31,19 +36,25 @@ def one_cycle(at):
     return np.where(at < RISE, rising, falling)
 
 
-def cosine(at):
+def cosine(at: Array) -> Array:
     """Fall along a cosine from the peak to zero (Loshchilov and Hutter, 2017)."""
     return (1 + np.cos(np.pi * at)) / 2
 
 
-def constant(at):
+def constant(at: Array) -> Array:
     return np.ones_like(at)
 
 
 SCHEDULES = {"one_cycle": one_cycle, "cosine": cosine, "constant": constant}
 
 
-def learning_rates(schedule, peak, first_step, n_steps, total_steps):
+def learning_rates(
+    schedule: str | Callable[[Any], Any],
+    peak: float | None,
+    first_step: int,
+    n_steps: int,
+    total_steps: int,
+) -> Floats:
     """Rates of the ``n_steps`` steps from ``first_step`` on, out of ``total_steps``.
 
     ``schedule`` is one of the names above, scaled to ``peak``, or a Keras
@@ -55,7 +66,13 @@ def learning_rates(schedule, peak, first_step, n_steps, total_steps):
     return (peak * SCHEDULES[schedule](steps / total_steps)).astype(np.float32)
 
 
-def rate_and_schedule(optimizer, learning_rate, schedule, own_learning_rate, single_epoch=False):
+def rate_and_schedule(
+    optimizer: object,
+    learning_rate: float | str,
+    schedule: str | Callable[[Any], Any],
+    own_learning_rate: Callable[[Any], Any],
+    single_epoch: bool = False,
+) -> tuple[Any, str | Callable[[Any], Any]]:
     """Resolve ``learning_rate="auto"`` and find what gives the rates.
 
     ``own_learning_rate`` looks an optimizer's own rate up in Keras.  A single epoch cannot

@@ -4,8 +4,11 @@ import functools
 import mmap
 import os
 from numbers import Integral
+from typing import Any
 
 import numpy as np
+
+from skae._typing import Array
 
 # A block is what is read at once.  1 MiB of float32 keeps a hard disk half busy reading (10 ms
 # to find it, 10 ms to read it), and leaves the buffer room for the rows of a hundred places.
@@ -15,7 +18,7 @@ BLOCK_VALUES = 1 << 18
 BUFFER_VALUES = 1 << 25
 
 
-def is_source(X):
+def is_source(X: object) -> bool:
     """Whether ``X`` holds rows of numbers that are read a block at a time.
 
     A `numpy.memmap` is one, and so is whatever has ``shape``, a NumPy ``dtype`` and slices but is
@@ -54,16 +57,16 @@ class Source:
         reading a part of a chunk costs as much as reading all of it.
     """
 
-    def __init__(self, data, name):
+    def __init__(self, data: Any, name: str) -> None:
         self.data, self.name = data, name
         self.shape, self.dtype = tuple(map(int, data.shape)), data.dtype
         self.file = MappedFile.of(data)
         chunks = getattr(data, "chunks", None)
         self.in_chunks = isinstance(chunks, tuple)
         self.starts = _block_starts(self.shape, chunks if self.in_chunks else None)
-        self._held = None, None
+        self._held: tuple[int | None, Any] = None, None
 
-    def __getitem__(self, rows):
+    def __getitem__(self, rows: slice) -> Array:
         """Read a slice of rows, where from one call to the next no chunk is read twice."""
         if not self.in_chunks or rows.start >= rows.stop:
             return self._read(rows.start, rows.stop)
@@ -74,39 +77,39 @@ class Source:
         ]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
-    def block(self, number):
+    def block(self, number: int) -> Array:
         """Read a block; the last one read is kept."""
         if self._held[0] != number:
             self._held = None, None  # before the next is there: two may be large
             self._held = number, self._read(*self.extent(number))
         return self._held[1]
 
-    def extent(self, number):
+    def extent(self, number: int) -> tuple[int, int]:
         """Return the first row of a block, and the first behind it."""
         behind = self.starts[number + 1] if number + 1 < len(self.starts) else self.shape[0]
         return int(self.starts[number]), int(behind)
 
-    def load(self):
+    def load(self) -> Array:
         """Read all rows into memory."""
         rows = np.empty(self.shape, self.dtype)
         for number in range(len(self.starts)):
             rows[slice(*self.extent(number))] = self.block(number)
         return rows
 
-    def min(self):
+    def min(self) -> Any:
         return self._range[0]
 
-    def max(self):
+    def max(self) -> Any:
         return self._range[1]
 
     @functools.cached_property
-    def _range(self):
+    def _range(self) -> tuple[Any, Any]:
         """Lowest and highest value, in one pass over all blocks."""
         blocks = map(self.block, range(len(self.starts)))
         lows, highs = zip(*((block.min(), block.max()) for block in blocks), strict=True)
         return min(lows), max(highs)
 
-    def _read(self, start, stop):
+    def _read(self, start: int, stop: int) -> Array:
         try:
             if self.file is not None:
                 block = self.file.read(start, stop)
@@ -127,7 +130,7 @@ class Source:
         self._check_finite(block, start, stop)
         return block
 
-    def _check_finite(self, block, start, stop):
+    def _check_finite(self, block: Array, start: int, stop: int) -> None:
         # NaN or infinity is the lowest or the highest value: two passes, and no memory
         if block.size == 0 or np.isfinite((block.min(), block.max())).all():
             return
@@ -139,7 +142,7 @@ class Source:
         )
 
 
-def load_small(source):
+def load_small(source: Source) -> Source | Array:
     """Read a source no larger than the shuffle buffer into memory; leave a larger one."""
     return source.load() if np.prod(source.shape) <= BUFFER_VALUES else source
 
@@ -147,13 +150,13 @@ def load_small(source):
 class MappedFile:
     """The file of a memory map, and where in it the rows of an array lie, one after another."""
 
-    def __init__(self, path, offset, array):
+    def __init__(self, path: Any, offset: int, array: Array) -> None:
         self.path, self.offset = path, offset
         self.dtype, self.n_features = array.dtype, array.shape[1:]
         self.row_bytes = array.itemsize * int(np.prod(self.n_features))
 
     @classmethod
-    def of(cls, array):
+    def of(cls, array: Any) -> "MappedFile | None":
         """Find the file of a `numpy.memmap`, or return None where only the mapping serves.
 
         That is so for rows that do not lie one after another, for a copy-on-write map, whose
@@ -165,11 +168,11 @@ class MappedFile:
         file = cls(root.filename, root.offset + _address(array) - _address(root), array)
         return None if _is_whole(root) and file._differs(array) else file
 
-    def _differs(self, array):
+    def _differs(self, array: Array) -> bool:
         ends = (0, len(array) - 1)
         return any(self.read(i, i + 1).tobytes() != array[i : i + 1].tobytes() for i in ends)
 
-    def read(self, start, stop):
+    def read(self, start: int, stop: int) -> Array:
         """Read rows; fewer come where the file ends early."""
         width = int(np.prod(self.n_features))
         offset = self.offset + start * self.row_bytes
@@ -177,30 +180,30 @@ class MappedFile:
         whole = len(values) // width
         return values[: whole * width].reshape(whole, *self.n_features)
 
-    def write(self, start, rows):
+    def write(self, start: int, rows: Array) -> None:
         """Write rows, so that a full disk is an error here and not the end of the process."""
         with open(self.path, "r+b") as file:
             file.seek(self.offset + start * self.row_bytes)
-            file.write(np.ascontiguousarray(rows, self.dtype))
+            file.write(np.ascontiguousarray(rows, self.dtype).data)
 
-    def sync(self):
+    def sync(self) -> None:
         """Wait until all is on the disk: some file systems only then know that it is full."""
         with open(self.path, "r+b") as file:
             os.fsync(file.fileno())
 
 
-def check_length(array):
+def check_length(array: Any) -> None:
     """Raise where a map's file has become shorter: to touch what is missing ends the process."""
     root = _mapping(array)
     if root is not None and not _is_whole(root):
         raise OSError(f"{root.filename} has become shorter than the map of it")
 
 
-def _is_whole(root):
+def _is_whole(root: Any) -> bool:
     return os.path.getsize(root.filename) >= root.offset + root.nbytes
 
 
-def _mapping(array):
+def _mapping(array: Any) -> Any:
     """Return the array that maps a file, of which ``array`` is a part; None where none does."""
     while isinstance(array, np.memmap) and isinstance(array.base, np.ndarray):
         array = array.base
@@ -209,22 +212,24 @@ def _mapping(array):
     return array if array.filename is not None and os.path.exists(array.filename) else None
 
 
-def _address(array):
+def _address(array: Array) -> int:
     return array.__array_interface__["data"][0]
 
 
-def _block_starts(shape, chunks):
+def _block_starts(shape: tuple[int, ...], chunks: Any) -> Array:
     """Cut rows into blocks of some `BLOCK_VALUES`, of whole chunks where there are chunks."""
     n_rows, n_features = shape
     size = max(1, BLOCK_VALUES // max(n_features, 1))
     if chunks is None:
         return np.arange(0, n_rows, size)
     rows = chunks[0]
-    starts = np.arange(0, n_rows, rows) if isinstance(rows, Integral) else np.cumsum((0, *rows))
+    starts = (
+        np.arange(0, n_rows, int(rows)) if isinstance(rows, Integral) else np.cumsum((0, *rows))
+    )
     starts = starts[starts < n_rows]
     return starts[np.diff(starts // size, prepend=-1) > 0]
 
 
-def rows_from(start, stop):
+def rows_from(start: int, stop: int) -> str:
     """Name rows, the last one included."""
     return f"rows {start} to {stop - 1}"

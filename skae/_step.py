@@ -1,9 +1,13 @@
 """The arithmetic of a training step: weights in one vector, the network, the loss from logits."""
 
 import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
+
+from skae._typing import Array, Tensor
 
 GROUP = 16
 
@@ -16,32 +20,34 @@ class Layout:
     and much of the time that its first trace takes.
     """
 
-    def __init__(self, layer_sizes, *, flat):
+    def __init__(self, layer_sizes: Sequence[int], *, flat: bool) -> None:
         pairs = itertools.pairwise(layer_sizes)
-        self.shapes = [shape for rows, columns in pairs for shape in ((rows, columns), (columns,))]
+        self.shapes: list[tuple[int, ...]] = [
+            shape for rows, columns in pairs for shape in ((rows, columns), (columns,))
+        ]
         self.sizes = [int(np.prod(shape)) for shape in self.shapes]
         self.flat = flat
 
-    def zeros(self):
+    def zeros(self) -> list[Array]:
         """Arrays for the variables to begin with."""
         if self.flat:
             return [np.zeros(sum(self.sizes), np.float32)]
         return [np.zeros(shape, np.float32) for shape in self.shapes]
 
-    def pack(self, weights):
+    def pack(self, weights: Sequence[Array]) -> Sequence[Array]:
         """Turn kernels and biases into the arrays of the variables."""
         if self.flat:
             return [np.concatenate([np.ravel(array) for array in weights])]
         return weights
 
-    def unpack(self, variables):
+    def unpack(self, variables: Sequence[Array]) -> list[Array]:
         """Turn the variables' arrays into kernels and biases."""
         if self.flat:
             parts = np.split(variables[0], np.cumsum(self.sizes)[:-1])
             return [part.reshape(shape) for part, shape in zip(parts, self.shapes, strict=True)]
         return list(variables)
 
-    def tensors(self, variables):
+    def tensors(self, variables: Sequence[Tensor]) -> list[Tensor]:
         """`unpack` for tensors, inside a program."""
         if self.flat:
             parts = tf.split(variables[0], self.sizes)
@@ -49,7 +55,9 @@ class Layout:
         return list(variables)
 
 
-def logits(weights, activations, rows):
+def logits(
+    weights: Sequence[Tensor], activations: Sequence[Callable[[Tensor], Tensor]], rows: Tensor
+) -> Tensor:
     """Run rows through the layers up to the last activation, which is left to the loss."""
     layers = zip(weights[:-2:2], weights[1:-2:2], activations, strict=True)
     for kernel, bias, activation in layers:
@@ -57,7 +65,7 @@ def logits(weights, activations, rows):
     return tf.nn.bias_add(tf.matmul(rows, weights[-2]), weights[-1])
 
 
-def sigmoid_cross_entropy(targets, z):
+def sigmoid_cross_entropy(targets: Tensor, z: Tensor) -> Tensor:
     """Mean binary cross-entropy of each row between targets and the sigmoid of ``z``.
 
     With e = exp(-abs(z)) it is max(z, 0) - z * target + log(1 + e), whose gradient,
@@ -66,12 +74,12 @@ def sigmoid_cross_entropy(targets, z):
     """
 
     @tf.custom_gradient
-    def losses(z):
+    def losses(z: Tensor) -> Any:
         e = tf.exp(tf.minimum(z, -z))  # of -abs(z) TensorFlow's graphs make one slow operation
         n_features = z.shape[1]
         total = tf.reduce_sum(tf.nn.relu(z) - z * targets, axis=1) + _sum_of_logs(1 + e)
 
-        def gradient(upstream):
+        def gradient(upstream: Tensor) -> Tensor:
             sigmoid = tf.where(z >= 0, 1.0, e) / (1 + e)
             return (sigmoid - targets) * (upstream / n_features)[:, None]
 
@@ -80,7 +88,7 @@ def sigmoid_cross_entropy(targets, z):
     return losses(z)
 
 
-def _sum_of_logs(x):
+def _sum_of_logs(x: Tensor) -> Tensor:
     """Sum of each row's logarithms, for values from 1 to 2."""
     n_groups = x.shape[1] // GROUP
     grouped, rest = x[:, : GROUP * n_groups], x[:, GROUP * n_groups :]
