@@ -291,6 +291,9 @@ class _Autoencoder(
 
     def _start(self, architecture, single_epoch):
         """Where ``partial_fit`` or a warm start goes on from."""
+        from skae._keras import check_names
+
+        check_names(architecture)  # a misspelt activation is first of all misspelt
         for what, name in (("widths", "layer_sizes"), ("activations", "activations")):
             there, wanted = getattr(self._network, name), getattr(architecture, name)
             if there != wanted:

@@ -88,11 +88,11 @@ class Saved:
     epochs were run.
     """
 
-    weights: list
-    optimizer_state: list
-    history: list
+    weights: list[Floats]
+    optimizer_state: list[Array]
+    history: list[dict[str, float]]
     best_loss: float
-    best_weights: list | None
+    best_weights: list[Floats] | None
     epochs_without_gain: int
     stopped: bool
 
