@@ -1,16 +1,21 @@
 """Chunks of mini-batches, gathered from an array or a sparse matrix as training asks for them."""
 
 import itertools
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy import sparse
 
+from skae._records import Rows
 from skae._streams import Stream
+from skae._typing import Array, Floats, Matrix, Rng
 
 NOISE_POOL = 1 << 21
 ALIGNMENT = 64
+Chunk = tuple[Floats, Floats, Floats, int]  # inputs, targets, weight and the number of batches
 
 
 class GaussianCorruption:
@@ -25,20 +30,22 @@ class GaussianCorruption:
     Reinforcement Learning", 2017).
     """
 
-    def __init__(self, scale, clip, n_rows, n_features):
+    def __init__(
+        self, scale: float, clip: tuple[float, float] | None, n_rows: int, n_features: int
+    ) -> None:
         self.scale = np.float32(scale)
         self.clip = clip
         self.pool_size = max(NOISE_POOL, 64 * n_features)
         self.pooled = n_rows * n_features > self.pool_size
 
-    def start(self, rng):
+    def start(self, rng: Rng) -> None:
         """Begin an epoch."""
         self.rng = rng
         if self.pooled:
             self.pool = rng.standard_normal(self.pool_size, dtype=np.float32)
             self.pool *= self.scale
 
-    def __call__(self, clean, out):
+    def __call__(self, clean: Floats, out: Floats) -> None:
         """Write ``clean`` of shape (n_rows, n_features) plus noise to ``out``."""
         if self.pooled:
             windows = sliding_window_view(self.pool, clean.shape[1])
@@ -65,7 +72,15 @@ class Feeder:
         What is done to the inputs.
     """
 
-    def __init__(self, rows, batch_size, chunk_steps, *, pad, corruption=None):
+    def __init__(
+        self,
+        rows: Rows,
+        batch_size: int,
+        chunk_steps: int,
+        *,
+        pad: bool,
+        corruption: GaussianCorruption | None = None,
+    ) -> None:
         self.rows = rows
         self.corruption = corruption
         self.pad = pad
@@ -80,33 +95,34 @@ class Feeder:
         capacity = chunk_steps * batch_size
         self.reader = (Lookup if rows.in_memory else Stream)(rows, capacity)
 
-    def shuffled(self, rng):
+    def shuffled(self, rng: Rng) -> Iterator[Chunk]:
         """Yield ``(inputs, targets, weight, n_steps)`` for all rows, in an order drawn anew.
 
         The last mini-batch is filled up with rows of weight zero.
         """
         return self._chunks(self.reader.shuffled(rng), rng)
 
-    def in_order(self, rng):
+    def in_order(self, rng: Rng) -> Iterator[Chunk]:
         """Yield the same for all rows as they lie; noise is drawn from ``rng``."""
         return self._chunks(self.reader.in_order(), rng)
 
-    def _chunks(self, parts, rng):
+    def _chunks(self, parts: Iterable[Any], rng: Rng) -> Iterator[Chunk]:
         if self.corruption is not None:
             self.corruption.start(rng)
         if len(self.buffers) == 1:
             yield from (self._gather(self.buffers[0], part) for part in parts)
             return
         with ThreadPoolExecutor(1, "skae-feeder") as thread:
-            coming = None
+            coming: Future[Chunk] | None = None
             for part, buffers in zip(parts, itertools.cycle(self.buffers), strict=False):
                 chunk = coming and coming.result()
                 coming = thread.submit(self._gather, buffers, part)
                 if chunk:
                     yield chunk
-            yield coming.result()
+            if coming is not None:
+                yield coming.result()
 
-    def _gather(self, buffers, part):
+    def _gather(self, buffers: "Buffers", part: Any) -> Chunk:
         inputs, targets, weight = flat(buffers.inputs), flat(buffers.targets), buffers.weight
         batch_size, weight = weight.shape[1], weight.reshape(-1)
         rows = (targets,) if self.corruption is not None else (inputs, targets)
@@ -124,22 +140,22 @@ class Feeder:
 class Lookup:
     """Where a `Feeder` takes rows from that are in memory: any row at any time."""
 
-    def __init__(self, rows, capacity):
+    def __init__(self, rows: Rows, capacity: int) -> None:
         self.rows, self.capacity = rows, capacity
 
-    def shuffled(self, rng):
+    def shuffled(self, rng: Rng) -> list[Array]:
         return self.parts(rng.permutation(len(self.rows.index)))
 
-    def in_order(self):
+    def in_order(self) -> list[Array]:
         return self.parts(np.arange(len(self.rows.index)))
 
-    def parts(self, order):
+    def parts(self, order: Array) -> list[Array]:
         """Cut the numbers of rows into parts for `take`."""
         return [order[i : i + self.capacity] for i in range(0, len(order), self.capacity)]
 
-    def take(self, part, out):
+    def take(self, part: Array, out: Sequence[Array]) -> int:
         """Write the rows of a part, and their weights, to the arrays ``out``; return how many."""
-        index = self.rows.index[part]
+        index = np.asarray(self.rows.index)[part]
         for matrix, array in zip(self.rows.matrices, out[:-1], strict=True):
             take_rows(matrix, index, array[: len(index)])
         out[-1][: len(index)] = self.rows.weights(index)
@@ -149,13 +165,13 @@ class Lookup:
 class Buffers:
     """Memory for a chunk; inputs and targets share it where they are the same."""
 
-    def __init__(self, shape, n_features, *, apart):
+    def __init__(self, shape: tuple[int, int], n_features: int, *, apart: bool) -> None:
         self.inputs = aligned_zeros((*shape, n_features))
         self.targets = aligned_zeros((*shape, n_features)) if apart else self.inputs
         self.weight = aligned_zeros(shape)
 
 
-def take_rows(X, index, out):
+def take_rows(X: Matrix, index: Array, out: Array) -> None:
     """Write rows of a dense or CSR matrix to ``out``, as float32."""
     if sparse.issparse(X):
         X[index].astype(np.float32, copy=False).toarray(out=out)
@@ -165,12 +181,12 @@ def take_rows(X, index, out):
         out[...] = X[index]
 
 
-def flat(batches):
+def flat(batches: Floats) -> Floats:
     """View chunks of mini-batches as rows."""
     return batches.reshape(-1, batches.shape[-1])
 
 
-def aligned_zeros(shape):
+def aligned_zeros(shape: tuple[int, ...]) -> Floats:
     """Allocate float32 zeros at an address that TensorFlow takes over without a copy."""
     n_bytes = 4 * int(np.prod(shape))
     buffer = np.zeros(n_bytes + ALIGNMENT, np.uint8)

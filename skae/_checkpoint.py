@@ -9,6 +9,7 @@ import io
 import json
 import os
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -34,12 +35,12 @@ class Checkpoint:
     """
 
     path: str
-    identity: dict | None = None
+    identity: dict[str, Any] | None = None
     saved: Saved | None = None
     head: bytes = b""
 
     @classmethod
-    def open(cls, path):
+    def open(cls, path: str | os.PathLike[str]) -> "Checkpoint":
         """Read a file; one that is not there yet makes a checkpoint with nothing in it."""
         path = os.path.abspath(os.fspath(path))
         if not os.path.isdir(os.path.dirname(path)):
@@ -57,11 +58,11 @@ class Checkpoint:
         return cls(path, identity, saved, head)
 
     @property
-    def seed(self):
+    def seed(self) -> int | None:
         """The seed of the fit that the file is of, or None."""
-        return self.identity and self.identity["random_state"]
+        return None if self.identity is None else self.identity["random_state"]
 
-    def claim(self, identity):
+    def claim(self, identity: dict[str, Any]) -> None:
         """Take the file for the fit of this ``identity``; raise where it belongs to another."""
         identity = json.loads(json.dumps(identity))
         if self.identity is not None:
@@ -73,7 +74,7 @@ class Checkpoint:
                 raise ValueError(f"checkpoint={self.path!r} is of another fit: {what}. {ELSEWHERE}")
         self.identity = identity
 
-    def write(self, saved):
+    def write(self, saved: Saved) -> None:
         """Put ``saved`` in the place of what the file holds: all of it, or nothing.
 
         Raises
@@ -106,7 +107,7 @@ class Checkpoint:
             ) from error
         self.head, self.saved = head, saved
 
-    def _check_unshared(self):
+    def _check_unshared(self) -> None:
         if not os.path.exists(self.path):
             return
         with open(self.path, "rb") as file:
@@ -118,7 +119,7 @@ class Checkpoint:
             )
 
 
-def _check_head(path, head, body):
+def _check_head(path: str, head: bytes, body: bytes) -> None:
     if not head.startswith(FORMAT.split(b" ")[0]):
         raise ValueError(f"checkpoint={path!r} is no checkpoint of skae; it is left as it is.")
     if not head.startswith(FORMAT):
@@ -134,11 +135,11 @@ def _check_head(path, head, body):
         )
 
 
-def _digest(body):
+def _digest(body: bytes | memoryview) -> bytes:
     return hashlib.blake2b(body, digest_size=DIGEST_BYTES).hexdigest().encode()
 
 
-def _pack(identity, saved):
+def _pack(identity: dict[str, Any] | None, saved: Saved) -> memoryview:
     """Make a NumPy archive of a `Saved`."""
     arrays = {
         f"{group}.{i}": array
@@ -152,10 +153,10 @@ def _pack(identity, saved):
     return buffer.getbuffer()
 
 
-def _unpack(body):
+def _unpack(body: bytes) -> tuple[dict[str, Any], Saved]:
     with np.load(io.BytesIO(body), allow_pickle=False) as archive:
         content = json.loads(archive["json"].tobytes())
-        groups = {
+        groups: dict[str, Any] = {
             group: [archive[name] for name in archive.files if name.startswith(f"{group}.")]
             for group in GROUPS
         }
@@ -163,7 +164,7 @@ def _unpack(body):
     return content["identity"], Saved(**groups, **content["saved"])
 
 
-def _difference(name, there, here):
+def _difference(name: str, there: dict[str, Any], here: dict[str, Any]) -> str:
     """Say in what two fits differ; a checksum of data says nothing to a reader."""
     values = [fit.get(name) for fit in (there, here)]
     if any(isinstance(value, dict) for value in values):
@@ -171,7 +172,7 @@ def _difference(name, there, here):
     return f"{name} is {values[0]!r} there and {values[1]!r} here"
 
 
-def _sync_folder(path):
+def _sync_folder(path: str) -> None:
     """Have the folder's entry on the disk, too, where the system can open folders."""
     if hasattr(os, "O_DIRECTORY"):
         folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)

@@ -1,11 +1,14 @@
 """Read the dense layers out of Keras models that a user brings."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from skae._forward import Network
 from skae._keras import keras
+from skae._typing import Activation, Array
 
 layers = keras.layers
 # Layers that do nothing at inference, or nothing to a row that is flat.
@@ -14,7 +17,7 @@ INERT = (
     layers.GaussianNoise, layers.ActivityRegularization, layers.Identity,
     layers.Flatten, layers.Reshape,
 )  # fmt: skip
-ACTIVATION_LAYERS = {
+ACTIVATION_LAYERS: dict[str, dict[str, Any]] = {
     "relu": {"class": layers.ReLU, "max_value": None, "negative_slope": 0.0, "threshold": 0.0},
     "relu6": {"class": layers.ReLU, "max_value": 6.0, "negative_slope": 0.0, "threshold": 0.0},
     "leaky_relu": {"class": layers.LeakyReLU, "negative_slope": 0.2},
@@ -29,13 +32,13 @@ TOLERANCE = 2e-2
 class _Layer:
     """A dense layer in float64; a ``diagonal`` one only scales and shifts its columns."""
 
-    kernel: np.ndarray
-    bias: np.ndarray
-    activation: object = "linear"
+    kernel: Array
+    bias: Array
+    activation: Activation = "linear"
     diagonal: bool = False
 
 
-def read(encoder, decoder):
+def read(encoder: Any, decoder: Any) -> Network:
     """Make a `Network` of a Keras encoder and decoder; raise ValueError where that cannot be."""
     _check_model("encoder", encoder)
     _check_model("decoder", decoder)
@@ -59,7 +62,7 @@ def read(encoder, decoder):
     return network
 
 
-def parameters(network):
+def parameters(network: Network) -> dict[str, Any]:
     """Name the parameters that describe a network, or its encoder where they cannot all of it."""
     n = network.n_encoder_layers
     sizes, activations = network.layer_sizes, network.activations
@@ -72,7 +75,7 @@ def parameters(network):
     }
 
 
-def _check_model(name, model):
+def _check_model(name: str, model: Any) -> None:
     if not isinstance(model, keras.Model):
         raise TypeError(f"{name} must be a Keras model; got {model!r}.")
     if not model.built or len(model.inputs) != 1 or len(model.outputs) != 1:
@@ -82,9 +85,9 @@ def _check_model(name, model):
         )
 
 
-def _chain(name, model):
+def _chain(name: str, model: Any) -> list[_Layer]:
     """Fold the layers of a model into dense ones."""
-    chain = []
+    chain: list[_Layer] = []
     width = int(np.prod(model.input_shape[1:]))
     for layer in _flatten(model):
         if type(layer) in INERT:
@@ -101,7 +104,7 @@ def _chain(name, model):
     return _merge(chain)
 
 
-def _flatten(model):
+def _flatten(model: Any) -> Iterator[Any]:
     for layer in model.layers:
         if isinstance(layer, keras.Model):
             yield from _flatten(layer)
@@ -109,7 +112,9 @@ def _flatten(model):
             yield layer
 
 
-def _refuse(name, layer, why="is none of the layers that skae can take over"):
+def _refuse(
+    name: str, layer: Any, why: str = "is none of the layers that skae can take over"
+) -> ValueError:
     return ValueError(
         f"The layer {layer.name!r} of {name}, a {type(layer).__name__}, {why}. These are: Dense, "
         f"{', '.join(kind.__name__ for kind in (*SCALINGS, *INERT))}, Activation, ReLU, LeakyReLU, "
@@ -117,11 +122,11 @@ def _refuse(name, layer, why="is none of the layers that skae can take over"):
     )
 
 
-def _float64(values):
+def _float64(values: Any) -> Array:
     return keras.ops.convert_to_numpy(values).astype(np.float64)
 
 
-def _dense(name, layer, width):
+def _dense(name: str, layer: Any, width: int) -> _Layer:
     kernel = _float64(layer.kernel)
     if len(kernel) != width:
         raise _refuse(name, layer, f"takes {len(kernel)} columns and not the row's {width}")
@@ -129,7 +134,7 @@ def _dense(name, layer, width):
     return _Layer(kernel, bias, _activation(name, layer))
 
 
-def _diagonal(name, layer, width):
+def _diagonal(name: str, layer: Any, width: int) -> _Layer:
     scale, shift = SCALINGS[type(layer)](layer)
     if scale.size not in (1, width):
         raise _refuse(name, layer, f"scales {scale.size} columns and not the row's {width}")
@@ -137,7 +142,7 @@ def _diagonal(name, layer, width):
     return _Layer(np.diag(scale), shift, diagonal=True)
 
 
-def _batch_normalization(layer):
+def _batch_normalization(layer: Any) -> tuple[Array, Array]:
     config = layer.get_config()
     mean = _float64(layer.moving_mean)
     scale = 1 / np.sqrt(_float64(layer.moving_variance) + config["epsilon"])
@@ -147,7 +152,7 @@ def _batch_normalization(layer):
     return scale, shift + _float64(layer.beta) if config["center"] else shift
 
 
-def _rescaling(layer):
+def _rescaling(layer: Any) -> tuple[Array, ...]:
     scale = _float64(layer.scale)
     return np.broadcast_arrays(scale, _float64(layer.offset))
 
@@ -158,7 +163,7 @@ SCALINGS = {
 }
 
 
-def _activation(name, layer):
+def _activation(name: str, layer: Any) -> Activation:
     """Name of a layer's activation, or a user's function."""
     config = layer.get_config()
     for known, wanted in ACTIVATION_LAYERS.items():
@@ -177,14 +182,14 @@ def _activation(name, layer):
     return known if getattr(keras.activations, known, None) is function else function
 
 
-def _set_activation(chain, activation, width):
+def _set_activation(chain: list[_Layer], activation: Activation, width: int) -> None:
     """Give the last layer an activation; a layer that has one is followed by another layer."""
     if not chain or chain[-1].activation != "linear":
         chain.append(_Layer(np.eye(width), np.zeros(width), diagonal=True))
     chain[-1].activation = activation
 
 
-def _merge(chain):
+def _merge(chain: list[_Layer]) -> list[_Layer]:
     """Multiply diagonal layers into the dense ones beside them, where nothing lies between."""
     merged = chain[:1]
     for layer in chain[1:]:
@@ -201,7 +206,7 @@ def _merge(chain):
     return merged
 
 
-def _check_outputs(name, model, ours):
+def _check_outputs(name: str, model: Any, ours: Callable[[Array], Array]) -> None:
     """Compare with the model itself: it may branch, or a layer may be used twice."""
     rows = np.random.default_rng(0).uniform(size=(8, *model.input_shape[1:])).astype(np.float32)
     expected = _float64(model(rows, training=False)).reshape(len(rows), -1)

@@ -2,17 +2,23 @@
 
 import hashlib
 import inspect
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from scipy import sparse
 
+from skae._records import Rows, State
 from skae._sources import Source
+from skae._typing import Array, Matrix
 
 BLOCK_ROWS = 4096
 NO_MATTER = ("verbose", "checkpoint", "random_state")  # the seed stands for the last
 
 
-def identify(estimator, seed, rows, validation, start):
+def identify(
+    estimator: Any, seed: int, rows: Rows, validation: Rows | None, start: State | None
+) -> dict[str, Any]:
     """Describe a fit in JSON's types, name by name.
 
     The data are read once, at some 1 GB/s, and known by a checksum of all values.
@@ -34,12 +40,12 @@ def identify(estimator, seed, rows, validation, start):
         **params,
         "random_state": seed,
         **_data(rows, ("X", "X_clean", "sample_weight")),
-        **_data(validation, ("X_val", "X_val_clean", None), rows),
+        **_data(validation, ("X_val", "X_val_clean"), rows),
         "weights to start from": start and _checksum([*start.weights, np.array(start.n_epochs)]),
     }
 
 
-def _data(rows, names, known=None):
+def _data(rows: Rows | None, names: Sequence[str], known: Rows | None = None) -> dict[str, Any]:
     """Describe the matrices and weights of `Rows`, but for those of ``known`` ones."""
     if rows is None:
         return {}
@@ -50,13 +56,14 @@ def _data(rows, names, known=None):
         for name, matrix in matrices.items()
         if not any(matrix is other for other in there)
     }
-    if names[2] is not None and rows.weight is not None:
+    if len(names) > 2 and rows.weight is not None:
         described[names[2]] = fingerprint(rows.weight[:, None])
     return described
 
 
-def fingerprint(X):
+def fingerprint(X: Matrix) -> dict[str, Any]:
     """Describe rows by their shape, dtype and a checksum of all values."""
+    parts: Iterable[Array]
     if sparse.issparse(X):
         parts = [X.data, X.indices, X.indptr]
     elif isinstance(X, Source):
@@ -66,14 +73,14 @@ def fingerprint(X):
     return {"shape": list(X.shape), "dtype": str(X.dtype), "checksum": _checksum(parts)}
 
 
-def _checksum(arrays):
+def _checksum(arrays: Iterable[Array]) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for array in arrays:
-        digest.update(np.ascontiguousarray(array))
+        digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
 
 
-def describe(value):
+def describe(value: Any) -> Any:
     """Describe a parameter so that another process can tell whether it has the same."""
     if isinstance(value, list | tuple):
         return list(map(describe, value))
@@ -85,7 +92,7 @@ def describe(value):
     return _plain(value)
 
 
-def _plain(value):
+def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return _checksum([value])
     if isinstance(value, np.generic):
@@ -95,7 +102,7 @@ def _plain(value):
     return _code(value if inspect.isclass(value) or inspect.isroutine(value) else type(value))
 
 
-def _code(value):
+def _code(value: Any) -> str:
     """Name a class or a function, and tell a changed one of the user's by its source."""
     name = f"{value.__module__}.{value.__qualname__}"
     if value.__module__.split(".")[0] in ("keras", "tensorflow", "skae", "numpy", "builtins"):

@@ -7,14 +7,15 @@ import inspect
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
-from skae._architecture import FromConfig, thaw
+from skae._architecture import Architecture, FromConfig, thaw
 from skae._parameters import did_you_mean
 from skae._quiet import without_banners
-from skae._typing import Activation, Array
+from skae._typing import Activation, Array, Floats, Tensor
 
 is_first = "tensorflow" not in sys.modules
 with without_banners():
@@ -56,7 +57,7 @@ ELEMENTWISE = {
 }  # fmt: skip
 
 
-def optimizer_class(optimizer):
+def optimizer_class(optimizer: Any) -> Any:
     """Class of an optimizer given by name, class, instance or `FromConfig`."""
     if isinstance(optimizer, str):
         if optimizer.lower() not in OPTIMIZERS:
@@ -74,7 +75,7 @@ def optimizer_class(optimizer):
     return kind
 
 
-def own_learning_rate(optimizer):
+def own_learning_rate(optimizer: Any) -> Any:
     """The rate, or ``LearningRateSchedule``, that an optimizer has when nobody sets one."""
     if isinstance(optimizer, keras.optimizers.Optimizer):
         rate = optimizer.get_config()["learning_rate"]
@@ -82,7 +83,7 @@ def own_learning_rate(optimizer):
     return inspect.signature(optimizer_class(optimizer)).parameters["learning_rate"].default
 
 
-def loss_class(loss):
+def loss_class(loss: Any) -> Any:
     """Class of a loss given by name, class, instance or `FromConfig`; None for a function."""
     if isinstance(loss, FromConfig):
         return loss.kind
@@ -100,7 +101,7 @@ def loss_class(loss):
     )
 
 
-def _loss_class_by_name(name):
+def _loss_class_by_name(name: str) -> Any:
     """Keras knows a loss as ``BinaryCrossentropy``, ``binary_crossentropy`` and ``bce``."""
     if name in LOSSES:
         return LOSSES[name]
@@ -119,14 +120,14 @@ def _loss_class_by_name(name):
     )
 
 
-def _snake(name):
+def _snake(name: str) -> str:
     """Turn ``MeanSquaredError`` into ``mean_squared_error``."""
     if name.isupper():
         return name.lower()
     return "".join("_" * (i > 0) + c.lower() if c.isupper() else c for i, c in enumerate(name))
 
 
-def check_option(name, optimizer, loss):
+def check_option(name: str, optimizer: Any, loss: Any) -> None:
     """Refuse a routed parameter, such as ``optimizer__beta1``, that its target does not take."""
     target, _, argument = name.partition("__")
     value = {"optimizer": optimizer, "loss": loss}[target]
@@ -153,7 +154,7 @@ def check_option(name, optimizer, loss):
         )
 
 
-def _arguments(kind):
+def _arguments(kind: Any) -> set[str]:
     """Names that a class takes, and those that its ``**kwargs`` pass on to its bases."""
     names = set()
     for base in kind.__mro__:
@@ -164,7 +165,7 @@ def _arguments(kind):
     return names
 
 
-def check_activation(name, value):
+def check_activation(name: str, value: Any) -> None:
     """Refuse an activation that Keras does not know."""
     try:
         keras.activations.get(value)
@@ -182,7 +183,7 @@ def eager_activation(activation: Activation) -> Callable[[Array], Array]:
     return lambda h: np.asarray(function(h)).astype(h.dtype, copy=False)
 
 
-def check_names(architecture):
+def check_names(architecture: Architecture) -> None:
     """Raise for a name in the architecture that Keras does not know."""
     for which in ("activation", "code_activation", "output_activation"):
         check_activation(which, getattr(architecture, which))
@@ -196,7 +197,7 @@ def check_names(architecture):
         _check_metric(metric)
 
 
-def _check_whole(name, value):
+def _check_whole(name: str, value: Any) -> None:
     """Refuse an instance that Keras cannot copy, as ``Huber(delta=0.1)``: its delta gets lost."""
     if isinstance(value, FromConfig) and value.left_out:
         kind, argument = value.kind.__name__, value.left_out[0]
@@ -207,7 +208,7 @@ def _check_whole(name, value):
         )
 
 
-def _check_metric(metric):
+def _check_metric(metric: Any) -> None:
     if metric in ("acc", "accuracy"):  # resolved by Model.compile
         return
     try:
@@ -216,7 +217,7 @@ def _check_metric(metric):
         raise ValueError(f"metrics must hold names of Keras metrics; got {metric!r}.") from error
 
 
-def initial_weights(architecture, seed):
+def initial_weights(architecture: Architecture, seed: int) -> list[Floats]:
     """Kernels and biases to start from, as NumPy arrays: Glorot's uniform law, and zeros.
 
     X. Glorot and Y. Bengio, "Understanding the difficulty of training deep feedforward
@@ -233,7 +234,9 @@ def initial_weights(architecture, seed):
     return weights
 
 
-def build_models(layer_sizes, activations, n_encoder_layers):
+def build_models(
+    layer_sizes: Sequence[int], activations: Sequence[Any], n_encoder_layers: int
+) -> tuple[Any, Any, Any]:
     """Encoder, decoder and autoencoder: Keras models over one set of layers.
 
     The kernels start at zero: Keras' default would draw its seed from Python's global
@@ -254,26 +257,31 @@ def build_models(layer_sizes, activations, n_encoder_layers):
     return encoder, decoder, autoencoder
 
 
-def models_with_weights(layer_sizes, activations, n_encoder_layers, weights):
+def models_with_weights(
+    layer_sizes: Sequence[int],
+    activations: Sequence[Any],
+    n_encoder_layers: int,
+    weights: Iterable[Array],
+) -> tuple[Any, Any, Any]:
     """`build_models` with the kernels and biases given."""
     models = build_models(layer_sizes, activations, n_encoder_layers)
     models[2].set_weights(list(weights))
     return models
 
 
-def _layer_names(n_layers, n_encoder_layers):
+def _layer_names(n_layers: int, n_encoder_layers: int) -> list[str]:
     encoder = [f"encoder_{i}" for i in range(1, n_encoder_layers)]
     decoder = [f"decoder_{i}" for i in range(1, n_layers - n_encoder_layers)]
     return [*encoder, "code", *decoder, "reconstruction"]
 
 
-def _chain(layers, tensor):
+def _chain(layers: Iterable[Any], tensor: Tensor) -> Tensor:
     for layer in layers:
         tensor = layer(tensor)
     return tensor
 
 
-def compiled_autoencoder(architecture):
+def compiled_autoencoder(architecture: Architecture) -> Any:
     """Build the Keras autoencoder and have scikeras compile it.
 
     scikeras turns ``optimizer="adam", optimizer__beta_1=0.8`` into ``Adam(beta_1=0.8)``, and
@@ -289,7 +297,7 @@ def compiled_autoencoder(architecture):
     if any(name.startswith("loss__") for name in options):
         loss = loss_class(loss)  # scikeras passes parameters to classes only
 
-    def model(compile_kwargs):
+    def model(compile_kwargs: dict[str, Any]) -> Any:
         *_, autoencoder = build_models(
             architecture.layer_sizes, architecture.activations, architecture.n_encoder_layers
         )
@@ -308,17 +316,19 @@ def compiled_autoencoder(architecture):
     return wrapper.initialize(example, example).model_
 
 
-def is_elementwise(optimizer):
+def is_elementwise(optimizer: Any) -> bool:
     """Whether it treats each number by itself, whichever array it belongs to."""
     return type(optimizer) in ELEMENTWISE and optimizer.clipnorm is None
 
 
-def activation_function(activation):
+def activation_function(activation: Any) -> Callable[[Tensor], Tensor]:
     """Function from tensor to tensor, of a name or a function."""
     return keras.activations.get(activation)
 
 
-def row_losses(model, activation):
+def row_losses(
+    model: Any, activation: Callable[[Tensor], Tensor]
+) -> Callable[[Tensor, Tensor], Tensor]:
     """The compiled loss as a function of targets and logits that returns a loss per row.
 
     ``activation`` leads from the logits to the outputs that Keras' own losses take.
@@ -338,7 +348,7 @@ def row_losses(model, activation):
     return lambda targets, z: loss(targets, activation(z))
 
 
-def _is_plain_cross_entropy(loss):
+def _is_plain_cross_entropy(loss: Any) -> bool:
     """Whether a loss is Keras' binary cross-entropy with its defaults."""
     if isinstance(loss, keras.losses.Loss):
         plain = keras.losses.BinaryCrossentropy().get_config()
@@ -347,22 +357,23 @@ def _is_plain_cross_entropy(loss):
     return loss is keras.losses.binary_crossentropy
 
 
-def build_metrics(model):
+def build_metrics(model: Any) -> None:
     """Create the metrics' variables, which Keras leaves to their first update."""
     example = np.zeros((2, model.output_shape[-1]), np.float32)
     model.compute_metrics(example, example, example, np.ones(2, np.float32))
     model.reset_metrics()
 
 
-def to_json(value):
+def to_json(value: Any) -> str | None:
     """Configuration of what Keras can make again from it: its own objects, classes and functions.
 
     None for everything else, such as a user's function.
     """
     if inspect.isclass(value):
         for part in NAMESPACES:
-            if getattr(getattr(keras, part), value.__name__, None) is value:
-                return json.dumps([part, value.__name__])
+            name = getattr(value, "__name__", "")
+            if getattr(getattr(keras, part), name, None) is value:
+                return json.dumps([part, name])
         return None
     try:
         config = json.dumps(keras.saving.serialize_keras_object(value))
@@ -371,15 +382,15 @@ def to_json(value):
         return None
 
 
-def from_json(config):
+def from_json(config: str) -> Any:
     """Undo `to_json`.  Keras makes nothing but objects of its own and of registered classes."""
-    config = json.loads(config)
-    if isinstance(config, list) and config[0] in NAMESPACES:
-        return getattr(getattr(keras, config[0]), config[1])
-    return keras.saving.deserialize_keras_object(config)
+    made = json.loads(config)
+    if isinstance(made, list) and made[0] in NAMESPACES:
+        return getattr(getattr(keras, made[0]), made[1])
+    return keras.saving.deserialize_keras_object(made)
 
 
-def _is_same(copy, value):
+def _is_same(copy: Any, value: Any) -> bool:
     """Whether a copy is of the value's type; another function may have the name of Keras' own."""
     if isinstance(value, list | tuple):
         return len(copy) == len(value) and all(map(_is_same, copy, value))

@@ -1,7 +1,11 @@
 """Muon with a cheap step: it orthogonalises on the side of the small Gram matrix."""
 
+from typing import Any
+
 import keras
 from keras import ops
+
+from skae._typing import Tensor
 
 # Odd quintic polynomials whose composition takes every singular value in [0.01, 1] close to 1:
 # after three to within 0.27, after four to within 0.013.  Each is the best that its predecessors
@@ -35,13 +39,13 @@ class Muon(keras.optimizers.Muon):
 
     def __init__(
         self,
-        learning_rate=0.02,
-        momentum=0.95,
-        ns_steps=4,
-        weight_decay=0.05,
-        adam_weight_decay=0.0,
-        **kwargs,
-    ):
+        learning_rate: Any = 0.02,
+        momentum: float = 0.95,
+        ns_steps: int = 4,
+        weight_decay: float = 0.05,
+        adam_weight_decay: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(
             learning_rate=learning_rate,
             momentum=momentum,
@@ -51,7 +55,7 @@ class Muon(keras.optimizers.Muon):
             **kwargs,
         )
 
-    def zeropower_via_newtonschulz5(self, x, steps):
+    def zeropower_via_newtonschulz5(self, x: Tensor, steps: int) -> Tensor:
         """Replace the singular values of ``x`` by ones, nearly."""
         if x.shape[0] > x.shape[1]:
             return ops.transpose(self.zeropower_via_newtonschulz5(ops.transpose(x), steps))

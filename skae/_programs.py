@@ -2,6 +2,8 @@
 
 import functools
 import threading
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -16,19 +18,20 @@ from skae._keras import (
     tf,
 )
 from skae._step import Layout, logits
+from skae._typing import Array, Tensor
 
 CHUNK_BYTES = 1 << 23  # stays in the cache between the feeder and the step that reads it
 MAX_CHUNK_STEPS = 256
 N_STEPS = tf.TensorSpec((), tf.int32)
 
 
-def chunk_steps(architecture):
+def chunk_steps(architecture: Architecture) -> int:
     """How many mini-batches go to the program at once: 8 MiB of rows, at most 256 batches."""
     batch_bytes = 4 * architecture.batch_size * architecture.n_features
     return int(np.clip(CHUNK_BYTES // batch_bytes, 1, MAX_CHUNK_STEPS))
 
 
-def pays_for_xla(architecture, n_rows, epochs):
+def pays_for_xla(architecture: Architecture, n_rows: int, epochs: int) -> bool:
     """Whether a fit is long enough to win back the time that XLA takes to compile.
 
     Against a plain graph XLA saves some 0.2 ms a step, since it runs the step's hundreds of
@@ -75,7 +78,7 @@ class Program:
         self._rates = tf.TensorSpec((steps,))
 
     @functools.cached_property
-    def train(self):
+    def train(self) -> Callable[..., Tensor]:
         """The compiled `_train`.
 
         A concrete function, as TensorFlow takes the first traces of several ``tf.function`` of
@@ -86,17 +89,19 @@ class Program:
         )
 
     @functools.cached_property
-    def evaluate(self):
+    def evaluate(self) -> Callable[..., Tensor]:
         """The compiled `_evaluate`."""
         return self._compile(self._evaluate).get_concrete_function(
             self._batches, self._batches, self._weight, N_STEPS
         )
 
-    def _compile(self, function):
+    def _compile(self, function: Callable[..., Tensor]) -> Any:
         # without AutoGraph the user's functions run as written, as in Keras
         return tf.function(function, jit_compile=self.jit, autograph=False)
 
-    def reset(self, weights, optimizer_state=None):
+    def reset(
+        self, weights: Sequence[Array], optimizer_state: Sequence[Array] | None = None
+    ) -> None:
         """Set every variable that training changes."""
         for variable, value in zip(self.variables, self.layout.pack(weights), strict=True):
             variable.assign(value)
@@ -105,17 +110,17 @@ class Program:
             variable.assign(value)
         self.model.reset_metrics()
 
-    def finish(self):
+    def finish(self) -> None:
         """End training, where an optimizer may put averaged weights in place."""
         self.optimizer.finalize_variable_values(self.variables)
 
-    def weights(self):
+    def weights(self) -> list[Array]:
         return self.layout.unpack([variable.numpy().copy() for variable in self.variables])
 
-    def optimizer_state(self):
+    def optimizer_state(self) -> list[Array]:
         return [variable.numpy().copy() for variable in self.optimizer.variables]
 
-    def metrics(self):
+    def metrics(self) -> dict[str, float]:
         """Return the metrics since the last call, and start them anew."""
         if not self.has_metrics:
             return {}
@@ -123,11 +128,18 @@ class Program:
         self.model.reset_metrics()
         return {name: float(value) for name, value in results.items() if name != "loss"}
 
-    def _train(self, inputs, targets, weight, learning_rates, n_steps):
+    def _train(
+        self,
+        inputs: Tensor,
+        targets: Tensor,
+        weight: Tensor,
+        learning_rates: Tensor,
+        n_steps: Tensor,
+    ) -> Tensor:
         """Train on ``n_steps`` mini-batches; return the sum of the rows' weighted losses."""
         self.n_traces += 1
 
-        def step(i, total):
+        def step(i: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
             self.optimizer.learning_rate.assign(learning_rates[i])
             values = [variable.value for variable in self.variables]
             with tf.GradientTape() as tape:
@@ -139,22 +151,24 @@ class Program:
 
         return _run(step, n_steps)
 
-    def _evaluate(self, inputs, targets, weight, n_steps):
+    def _evaluate(self, inputs: Tensor, targets: Tensor, weight: Tensor, n_steps: Tensor) -> Tensor:
         """Sum of the rows' weighted losses over ``n_steps`` mini-batches."""
         values = [variable.value for variable in self.variables]
 
-        def step(i, total):
+        def step(i: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
             return i + 1, total + self._loss(values, inputs[i], targets[i], weight[i])
 
         return _run(step, n_steps)
 
-    def _loss(self, values, inputs, targets, weight):
+    def _loss(
+        self, values: Sequence[Tensor], inputs: Tensor, targets: Tensor, weight: Tensor
+    ) -> Tensor:
         z = logits(self.layout.tensors(values), self._activations[:-1], inputs)
         if self.has_metrics:
             self.model.compute_metrics(inputs, targets, self._activations[-1](z), weight)
         return tf.reduce_sum(self._row_losses(targets, z) * weight)
 
 
-def _run(step, n_steps):
+def _run(step: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], n_steps: Tensor) -> Tensor:
     """Call ``step(i, total)`` for each mini-batch; return the total."""
     return tf.while_loop(lambda i, _: i < n_steps, step, (0, 0.0))[1]

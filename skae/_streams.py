@@ -1,11 +1,17 @@
 """Rows of a source in turn: shuffled by block and within a buffer, or as they lie."""
 
 from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from scipy import sparse
 
+from skae._records import Rows
 from skae._sources import BUFFER_VALUES, Source
+from skae._typing import Array, Matrix, Rng
+
+Part = tuple[Array | None, Array]  # places in the buffer to leave, and to fill again
 
 
 class Stream:
@@ -23,18 +29,18 @@ class Stream:
         Rows of a chunk.
     """
 
-    def __init__(self, rows, capacity):
+    def __init__(self, rows: Rows, capacity: int) -> None:
         self.rows, self.capacity, self.n_rows = rows, capacity, len(rows.index)
         self.source = next(X for X in rows.matrices if isinstance(X, Source))
         held = BUFFER_VALUES // rows.inputs.shape[1] // capacity * capacity
         self.size = min(max(held, capacity), self.n_rows)
-        self.buffer = None
+        self.buffer: list[Array] = []
 
-    def shuffled(self, rng):
+    def shuffled(self, rng: Rng) -> Iterator[Part]:
         """Yield parts for `take` that make up all rows, in an order drawn from ``rng``."""
         rng = rng.spawn(1)[0]  # another thread draws the noise
         self._start(rng.permutation(len(self.source.starts)))
-        if self.buffer is None:
+        if not self.buffer:
             shape = self.size, self.rows.inputs.shape[1]
             self.buffer = [np.empty(shape, np.float32) for _ in self.rows.matrices]
             self.buffer.append(np.empty(self.size, np.float32))
@@ -48,13 +54,13 @@ class Stream:
                 part = slice(start, start + self.capacity)
                 yield order[part], slots[part]
 
-    def in_order(self):
+    def in_order(self) -> Iterator[Part]:
         """Yield parts for `take` that make up all rows as they lie."""
         self._start(range(len(self.source.starts)))
         for start in range(0, self.n_rows, self.capacity):
             yield None, np.arange(min(self.capacity, self.n_rows - start))
 
-    def take(self, part, out):
+    def take(self, part: Part, out: Sequence[Array]) -> int:
         """Write the rows of a part, and their weights, to the arrays ``out``; return how many."""
         leaving, coming = part
         if leaving is None:
@@ -65,12 +71,12 @@ class Stream:
         self._read(coming, self.buffer)
         return len(leaving)
 
-    def _start(self, order):
+    def _start(self, order: Iterable[int]) -> None:
         """Begin a pass over the blocks."""
         self._blocks = filter(None, map(self._block, order))
-        self._coming = [()]
+        self._coming: list[Any] = [()]
 
-    def _block(self, number):
+    def _block(self, number: int) -> list[Array] | None:
         """Read those of a block's rows that are asked for, with their weights."""
         index = self.rows.index
         start, stop = self.source.extent(number)
@@ -81,7 +87,7 @@ class Stream:
         weight = self.rows.weights(wanted)
         return [*(_rows(X, start, stop, wanted) for X in self.rows.matrices), weight]
 
-    def _read(self, slots, arrays):
+    def _read(self, slots: Array, arrays: Sequence[Array]) -> None:
         """Write the next rows to places of the arrays."""
         while len(slots):
             if not len(self._coming[0]):
@@ -94,7 +100,7 @@ class Stream:
             slots = slots[n_rows:]
 
 
-def _rows(X, start, stop, index):
+def _rows(X: Matrix, start: int, stop: int, index: Array) -> Array:
     """Read a range of rows, and keep those of the ascending ``index``."""
     block = X[start:stop]
     if len(index) < stop - start:

@@ -2,20 +2,34 @@
 
 import contextlib
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
+from skae._architecture import Architecture
 from skae._batches import Feeder, GaussianCorruption
 from skae._cache import programs
+from skae._checkpoint import Checkpoint
 from skae._keras import initial_weights, own_learning_rate
-from skae._programs import pays_for_xla
-from skae._records import Saved, State, TrainResult
+from skae._programs import Program, pays_for_xla
+from skae._records import Plan, Rows, Saved, State, TrainResult
 from skae._schedules import learning_rates, rate_and_schedule
+from skae._typing import Floats, Rng
+from skae._watchers import Watcher
 
 VALIDATION = 1 << 31  # stands where an epoch's number does in the seed of its generator
 
 
-def train(architecture, rows, plan, *, validation=None, start=None, watchers=(), checkpoint=None):
+def train(
+    architecture: Architecture,
+    rows: Rows,
+    plan: Plan,
+    *,
+    validation: Rows | None = None,
+    start: State | None = None,
+    watchers: Sequence[Watcher] = (),
+    checkpoint: Checkpoint | None = None,
+) -> TrainResult:
     """Train a network on ``rows`` and return a `TrainResult`.
 
     Parameters
@@ -52,7 +66,17 @@ def train(architecture, rows, plan, *, validation=None, start=None, watchers=(),
 class _Fit:
     """One run of the epochs on a borrowed program."""
 
-    def __init__(self, program, architecture, rows, validation, plan, start, watchers, checkpoint):
+    def __init__(
+        self,
+        program: Program,
+        architecture: Architecture,
+        rows: Rows,
+        validation: Rows | None,
+        plan: Plan,
+        start: State,
+        watchers: Sequence[Watcher],
+        checkpoint: Checkpoint | None,
+    ) -> None:
         self.program, self.plan, self.start = program, plan, start
         self.watchers, self.checkpoint = watchers, checkpoint
         self.optimizer = _optimizer(architecture)
@@ -62,11 +86,15 @@ class _Fit:
         )
         self.steps_per_epoch = -(-len(rows.index) // architecture.batch_size)
         self.feeder = self._feeder(rows, architecture.batch_size)
-        self.validation = validation and self._feeder(validation, architecture.batch_size)
-        self.history, self.stopped = [], False
-        self.best_loss, self.best_weights, self.epochs_without_gain = math.inf, None, 0
+        self.validation = (
+            None if validation is None else self._feeder(validation, architecture.batch_size)
+        )
+        self.history: list[dict[str, float]] = []
+        self.stopped = False
+        self.best_loss, self.epochs_without_gain = math.inf, 0
+        self.best_weights: list[Floats] | None = None
 
-    def _feeder(self, rows, batch_size):
+    def _feeder(self, rows: Rows, batch_size: int) -> Feeder:
         corruption = None
         if self.plan.noise_scale is not None:
             n_features = rows.inputs.shape[1]
@@ -76,7 +104,7 @@ class _Fit:
         steps, pad = self.program.chunk_steps, self.program.jit
         return Feeder(rows, batch_size, steps, pad=pad, corruption=corruption)
 
-    def restore(self, saved):
+    def restore(self, saved: Saved) -> None:
         """Go on from where a fit that was killed stood."""
         self.program.reset(saved.weights, saved.optimizer_state)
         self.history, self.stopped = list(saved.history), saved.stopped
@@ -84,7 +112,7 @@ class _Fit:
         self.epochs_without_gain = saved.epochs_without_gain
         self.first_epoch = self.epochs if saved.stopped else len(saved.history)
 
-    def _save(self):
+    def _save(self, checkpoint: Checkpoint) -> None:
         saved = Saved(
             self.program.weights(),
             self.program.optimizer_state(),
@@ -94,9 +122,9 @@ class _Fit:
             self.epochs_without_gain,
             self.stopped,
         )
-        self.checkpoint.write(saved)
+        checkpoint.write(saved)
 
-    def run(self):
+    def run(self) -> TrainResult:
         with contextlib.ExitStack() as stack:
             for watcher in self.watchers:
                 stack.callback(watcher.close)
@@ -106,52 +134,53 @@ class _Fit:
             self._tell("end")
             return self._result(interrupted)
 
-    def _run_epochs(self):
+    def _run_epochs(self) -> bool:
         """Train epoch by epoch; return whether Ctrl-C ended it."""
         try:
             self._tell("begin", self)
             for epoch in range(self.first_epoch, self.epochs):
                 self._epoch(epoch)
                 if self.checkpoint is not None:
-                    self._save()
+                    self._save(self.checkpoint)
                 if self.stopped:
                     break
         except KeyboardInterrupt:
             return True
         return False
 
-    def _tell(self, what, *args):
+    def _tell(self, what: str, *args: object) -> bool:
         """Tell the watchers; say whether one of them ends training."""
         answers = [getattr(watcher, what)(*args) for watcher in self.watchers]
         return any(answers)
 
-    def _epoch(self, epoch):
+    def _epoch(self, epoch: int) -> None:
         """Train one epoch, and find out whether it is the last."""
         self._tell("begin_epoch", epoch)
         record = self._trained(epoch)
         self.history.append(record)
-        stop = self.plan.patience is not None and self._should_stop(record["val_loss"])
+        patience = self.plan.patience
+        stop = patience is not None and self._should_stop(record["val_loss"], patience)
         self.stopped = self._tell("end_epoch", epoch, record) or stop
 
-    def _trained(self, epoch):
+    def _trained(self, epoch: int) -> dict[str, float]:
         """Train one epoch and return its record."""
         rng = np.random.default_rng([self.plan.seed, self.start.n_epochs + epoch])
         rates = self._rates(epoch)
         loss = self._train(rng, rates)
         record = {"loss": loss, **self.program.metrics()}
         if self.validation is not None:
-            record["val_loss"] = self._validate()
+            record["val_loss"] = self._validate(self.validation)
             for name, value in self.program.metrics().items():
                 record[f"val_{name}"] = value
         record["learning_rate"] = float(rates[-1])
         return record
 
-    def _rates(self, epoch):
+    def _rates(self, epoch: int) -> Floats:
         first = self.start.n_steps + epoch * self.steps_per_epoch
         total = self.steps_per_epoch * self.epochs
         return learning_rates(self.schedule, self.rate, first, self.steps_per_epoch, total)
 
-    def _train(self, rng, rates):
+    def _train(self, rng: Rng, rates: Floats) -> float:
         total, done = 0.0, 0
         padded = np.zeros(len(rates) + self.program.chunk_steps, np.float32)
         padded[: len(rates)] = rates
@@ -165,36 +194,34 @@ class _Fit:
             self._tell("see_rows", n_steps * weight.shape[1])
         return total / self.feeder.rows.total_weight
 
-    def _validate(self):
+    def _validate(self, feeder: Feeder) -> float:
         rng = np.random.default_rng([self.plan.seed, VALIDATION])  # the same noise each time
-        chunks = self.validation.in_order(rng)
-        return sum(float(self.program.evaluate(*chunk)) for chunk in chunks) / (
-            self.validation.rows.total_weight
-        )
+        total = sum(float(self.program.evaluate(*chunk)) for chunk in feeder.in_order(rng))
+        return total / feeder.rows.total_weight
 
-    def _should_stop(self, loss):
+    def _should_stop(self, loss: float, patience: int) -> bool:
         """Keep the best weights; say whether ``patience`` epochs brought no gain above ``tol``."""
         self.epochs_without_gain += 1
         if loss < self.best_loss - self.plan.tol:
             self.epochs_without_gain = 0
         if loss < self.best_loss:
             self.best_loss, self.best_weights = loss, self.program.weights()
-        return self.epochs_without_gain >= self.plan.patience
+        return self.epochs_without_gain >= patience
 
-    def weights(self):
+    def weights(self) -> list[Floats]:
         """Copy the weights that a fit which ended now would leave behind."""
         return self.best_weights or self.program.weights()
 
-    def columns(self):
+    def columns(self) -> dict[str, list[float]]:
         """Return the history so far by name."""
         names = dict.fromkeys(name for record in self.history for name in record)
         return {name: [r[name] for r in self.history if name in r] for name in names}
 
-    def _check_finite(self):
+    def _check_finite(self) -> None:
         if not all(np.isfinite(array).all() for array in self.weights()):
             raise self._diverged("the weights became infinite or NaN", len(self.history))
 
-    def _result(self, interrupted):
+    def _result(self, interrupted: bool) -> TrainResult:
         n_epochs = len(self.history)
         state = State(
             self.program.weights(),
@@ -205,7 +232,7 @@ class _Fit:
         )
         return TrainResult(self.weights(), self.columns(), state, interrupted)
 
-    def _diverged(self, what, epoch):
+    def _diverged(self, what: str, epoch: int) -> ValueError:
         rate = "that learning_rate_schedule gives" if self.rate is None else f"of {self.rate:.3g}"
         return ValueError(
             f"Training diverged: {what} in epoch {epoch}, at a learning rate {rate}. "
@@ -213,6 +240,6 @@ class _Fit:
         )
 
 
-def _optimizer(architecture):
+def _optimizer(architecture: Architecture) -> str:
     """Name an optimizer with its constants, to know its state by."""
     return repr((architecture.optimizer, architecture.options))
