@@ -12,6 +12,7 @@ from scipy import sparse
 from sklearn.datasets import load_digits
 
 from skae import DeepAutoencoder, DenoisingAutoencoder, _sources, _streams, clear_programs
+from skae._checkpoint import Checkpoint
 
 
 def memmap(array, folder, name):
@@ -202,6 +203,26 @@ def test_other_features_are_refused_as_those_of_an_array(X, fitted, store):
         fitted.transform(store(X[:, 1:]))
     with pytest.raises(ValueError, match="X has 64 features, but the codes of DeepAutoencoder"):
         fitted.inverse_transform(store(X))
+
+
+@pytest.mark.usefixtures("large")
+@pytest.mark.parametrize("kind", [DeepAutoencoder, DenoisingAutoencoder])
+def test_a_fit_that_was_killed_goes_on_with_the_same_bits(X, small, tmp_path, monkeypatch, kind):
+    write, stored, path = Checkpoint.write, memmap(X, tmp_path, "x"), tmp_path / "run.ckpt"
+
+    def write_and_end(checkpoint, saved):
+        write(checkpoint, saved)
+        if len(saved.history) == 2:
+            raise RuntimeError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoint, "write", write_and_end)
+        with pytest.raises(RuntimeError, match="killed"):
+            small(kind, epochs=4, checkpoint=path).fit(stored)
+    resumed = small(kind, epochs=4, checkpoint=path).fit(stored)
+
+    assert resumed.n_iter_ == 4
+    assert_same_weights(resumed, small(kind, epochs=4).fit(stored))
 
 
 @pytest.mark.usefixtures("large")
