@@ -123,6 +123,15 @@ class Architecture:
         return sum((rows + 1) * columns for rows, columns in itertools.pairwise(sizes))
 
 
+def _activation(value: Any) -> Hashable:
+    """Know a function of Keras by its name, for which NumPy and ONNX have a form."""
+    if not callable(value):
+        return freeze(value)
+    from skae._keras import activation_name
+
+    return freeze(activation_name(value))
+
+
 def auto_batch_size(n_rows: int) -> int:
     """Pick a power of two, from 32 to 256, that makes some 32 steps an epoch or more.
 
@@ -151,9 +160,9 @@ def describe(
         n_features=targets.shape[1],
         hidden_layer_sizes=check_layer_sizes(params["hidden_layer_sizes"]),
         n_components=int(params["n_components"]),
-        activation=freeze(params["activation"]),
-        code_activation=freeze(params["code_activation"]),
-        output_activation=freeze(output),
+        activation=_activation(params["activation"]),
+        code_activation=_activation(params["code_activation"]),
+        output_activation=_activation(output),
         loss=freeze(loss),
         optimizer=freeze(params["optimizer"]),
         metrics=tuple(map(freeze, metrics if isinstance(metrics, list | tuple) else [metrics])),

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from skae._forward import Network
-from skae._keras import keras
+from skae._keras import activation_name, keras
 from skae._typing import Activation, Array
 
 layers = keras.layers
@@ -178,8 +178,7 @@ def _activation(name: str, layer: Any) -> Activation:
     function = layer.activation
     if isinstance(function, layers.Layer):
         return _activation(name, function)
-    known = getattr(function, "__name__", "")
-    return known if getattr(keras.activations, known, None) is function else function
+    return activation_name(function)
 
 
 def _set_activation(chain: list[_Layer], activation: Activation, width: int) -> None:

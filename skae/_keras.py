@@ -177,6 +177,12 @@ def check_activation(name: str, value: Any) -> None:
         ) from error
 
 
+def activation_name(function: Callable[..., Any]) -> Activation:
+    """Return the name of a function of `keras.activations`, and any other function itself."""
+    name = getattr(function, "__name__", "")
+    return name if getattr(keras.activations, name, None) is function else function
+
+
 def eager_activation(activation: Activation) -> Callable[[Array], Array]:
     """A Keras activation as a function from array to array."""
     function = keras.activations.get(activation)

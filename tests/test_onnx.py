@@ -96,6 +96,14 @@ def test_an_activation_without_a_form_in_onnx_is_refused_by_name(small, X):
         skl2onnx.to_onnx(estimator, X[:1])
 
 
+def test_a_function_of_keras_is_converted_by_its_name(small, X):
+    import keras
+
+    estimator = small(activation=keras.activations.silu).fit(X)
+
+    assert_allclose(run(skl2onnx.to_onnx(estimator, X[:1]), X), estimator.transform(X), atol=1e-5)
+
+
 def test_columns_that_do_not_go_with_the_method_are_refused(fitted, X):
     with pytest.raises(ValueError, match="transform of DeepAutoencoder takes 64 columns; got 63"):
         skl2onnx.to_onnx(fitted[DeepAutoencoder], X[:1, :63])

@@ -49,11 +49,18 @@ FITTED = {
         optimizer=type(fit_with_keras_objects(small, X).optimizer), optimizer__beta_1=0.8
     ).fit(X),
     "Keras objects": fit_with_keras_objects,
+    "Keras activation": lambda small, X: small(activation=keras_activation("gelu")).fit(X),
     "Keras schedule": lambda small, X: small(
         learning_rate_schedule=keras_schedule(), metrics="mse"
     ).fit(X),
 }
 each_fitted = pytest.mark.parametrize("fit", FITTED.values(), ids=FITTED)
+
+
+def keras_activation(name):
+    import keras
+
+    return getattr(keras.activations, name)
 
 
 def keras_schedule():
