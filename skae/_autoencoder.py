@@ -1,7 +1,14 @@
 """`DeepAutoencoder` and `DenoisingAutoencoder`."""
 
-from skae._base import _Autoencoder
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
+import numpy as np
+
+from skae._base import Corruption, _Autoencoder
 from skae._parameters import check_clip, check_number
+from skae._typing import Activation
 
 
 class DeepAutoencoder(_Autoencoder):
@@ -129,29 +136,29 @@ class DeepAutoencoder(_Autoencoder):
 
     def __init__(
         self,
-        n_components=32,
+        n_components: int = 32,
         *,
-        hidden_layer_sizes=(128, 64),
-        activation="relu",
-        code_activation="linear",
-        output_activation="auto",
-        loss="auto",
-        optimizer="muon",
-        learning_rate="auto",
-        learning_rate_schedule="one_cycle",
-        batch_size="auto",
-        epochs=20,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        tol=1e-4,
-        metrics=None,
-        warm_start=False,
-        checkpoint=None,
-        random_state=None,
-        verbose=0,
-        **routed,
-    ):
+        hidden_layer_sizes: int | Sequence[int] = (128, 64),
+        activation: Activation = "relu",
+        code_activation: Activation = "linear",
+        output_activation: Activation = "auto",
+        loss: Any = "auto",
+        optimizer: Any = "muon",
+        learning_rate: float | str = "auto",
+        learning_rate_schedule: str | Callable[[Any], Any] = "one_cycle",
+        batch_size: int | str = "auto",
+        epochs: int = 20,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
+        metrics: Any = None,
+        warm_start: bool = False,
+        checkpoint: str | os.PathLike[str] | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+        **routed: Any,
+    ) -> None:
         self.n_components = n_components
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -174,7 +181,7 @@ class DeepAutoencoder(_Autoencoder):
         self.verbose = verbose
         self._init_routed(routed)
 
-    def fit(self, X, y=None, *, sample_weight=None, X_val=None):
+    def fit(self, X: Any, y: Any = None, *, sample_weight: Any = None, X_val: Any = None) -> Self:
         """Train the network to reconstruct X.
 
         Ctrl-C ends training with a warning; the estimator is then fitted with the weights that
@@ -207,7 +214,7 @@ class DeepAutoencoder(_Autoencoder):
         """
         return self._fit(X, y, sample_weight=sample_weight, X_val=X_val)
 
-    def partial_fit(self, X, y=None, *, sample_weight=None):
+    def partial_fit(self, X: Any, y: Any = None, *, sample_weight: Any = None) -> Self:
         """Train one more epoch, on X, from where the last call ended.
 
         The first call draws new weights.  The optimizer's state is carried from call to call,
@@ -230,7 +237,7 @@ class DeepAutoencoder(_Autoencoder):
         """
         return self._fit(X, y, sample_weight=sample_weight, single_epoch=True)
 
-    def _corruption(self, bounded, has_clean):
+    def _corruption(self, bounded: bool, has_clean: bool) -> Corruption:
         return None, None
 
 
@@ -360,31 +367,31 @@ class DenoisingAutoencoder(_Autoencoder):
 
     def __init__(
         self,
-        n_components=32,
+        n_components: int = 32,
         *,
-        hidden_layer_sizes=(128, 64),
-        activation="relu",
-        code_activation="linear",
-        output_activation="auto",
-        loss="auto",
-        optimizer="muon",
-        learning_rate="auto",
-        learning_rate_schedule="one_cycle",
-        batch_size="auto",
-        epochs=20,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        tol=1e-4,
-        metrics=None,
-        warm_start=False,
-        checkpoint=None,
-        random_state=None,
-        verbose=0,
-        noise_scale=0.5,
-        clip="auto",
-        **routed,
-    ):
+        hidden_layer_sizes: int | Sequence[int] = (128, 64),
+        activation: Activation = "relu",
+        code_activation: Activation = "linear",
+        output_activation: Activation = "auto",
+        loss: Any = "auto",
+        optimizer: Any = "muon",
+        learning_rate: float | str = "auto",
+        learning_rate_schedule: str | Callable[[Any], Any] = "one_cycle",
+        batch_size: int | str = "auto",
+        epochs: int = 20,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
+        metrics: Any = None,
+        warm_start: bool = False,
+        checkpoint: str | os.PathLike[str] | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+        noise_scale: float = 0.5,
+        clip: str | tuple[float, float] | None = "auto",
+        **routed: Any,
+    ) -> None:
         self.n_components = n_components
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -409,7 +416,16 @@ class DenoisingAutoencoder(_Autoencoder):
         self.clip = clip
         self._init_routed(routed)
 
-    def fit(self, X, y=None, *, sample_weight=None, X_val=None, X_clean=None, X_val_clean=None):
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        sample_weight: Any = None,
+        X_val: Any = None,
+        X_clean: Any = None,
+        X_val_clean: Any = None,
+    ) -> Self:
         """Train the network to reconstruct clean rows from noisy ones.
 
         Ctrl-C ends training with a warning; the estimator is then fitted with the weights that
@@ -455,7 +471,9 @@ class DenoisingAutoencoder(_Autoencoder):
             X_val_clean=X_val_clean,
         )
 
-    def partial_fit(self, X, y=None, *, sample_weight=None, X_clean=None):
+    def partial_fit(
+        self, X: Any, y: Any = None, *, sample_weight: Any = None, X_clean: Any = None
+    ) -> Self:
         """Train one more epoch, on X, from where the last call ended.
 
         The first call draws new weights.  The optimizer's state is carried from call to call,
@@ -480,9 +498,9 @@ class DenoisingAutoencoder(_Autoencoder):
         """
         return self._fit(X, y, X_clean=X_clean, sample_weight=sample_weight, single_epoch=True)
 
-    def _corruption(self, bounded, has_clean):
+    def _corruption(self, bounded: bool, has_clean: bool) -> Corruption:
         check_number("noise_scale", self.noise_scale, low=0)
-        clip = self.clip
+        clip: Any = self.clip
         if isinstance(clip, str) and clip == "auto":
             clip = (0, 1) if bounded else None
         check_clip(clip)

@@ -6,7 +6,7 @@ import os
 import warnings
 from abc import abstractmethod
 from numbers import Integral
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -38,6 +38,7 @@ from skae._validation import (
 from skae._versions import stamp, upgrade
 
 KERAS_MODELS = ("encoder_", "decoder_", "autoencoder_")
+Corruption = tuple[float | None, tuple[float, float] | None]  # the noise's scale, and its clip
 
 
 class _Autoencoder(
@@ -49,7 +50,7 @@ class _Autoencoder(
 ):
     """What the autoencoders share; a subclass says how the inputs are corrupted."""
 
-    def __init_subclass__(cls, **kwargs):
+    def __init_subclass__(cls, **kwargs: Any) -> None:
         """Leave ``**routed`` out of the signature: scikit-learn's checks set each name in it."""
         super().__init_subclass__(**kwargs)
         signature = inspect.signature(cls.__init__)
@@ -57,7 +58,7 @@ class _Autoencoder(
         cls.__signature__ = signature.replace(parameters=named)
 
     @abstractmethod
-    def _corruption(self, bounded, has_clean):
+    def _corruption(self, bounded: bool, has_clean: bool) -> Corruption:
         """Return the noise's scale, or None, and its clip, after a check of the parameters.
 
         ``bounded`` says whether the targets lie in [0, 1], ``has_clean`` whether the user gave
@@ -70,7 +71,7 @@ class _Autoencoder(
 
     # ------------------------------------------------------------------ parameters
 
-    def get_params(self, deep=True):
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Get the parameters, those routed to the optimizer and the loss included.
 
         Parameters
@@ -86,7 +87,7 @@ class _Autoencoder(
         routed = {name: value for name, value in vars(self).items() if name.startswith(ROUTED)}
         return super().get_params(deep) | routed
 
-    def set_params(self, **params):
+    def set_params(self, **params: Any) -> Self:
         """Set parameters, those routed to the optimizer and the loss included.
 
         Parameters
@@ -118,7 +119,7 @@ class _Autoencoder(
         vars(self).update(routed)
         return self
 
-    def _init_routed(self, routed):
+    def _init_routed(self, routed: dict[str, Any]) -> None:
         """Take the constructor's further keywords."""
         for name in routed:
             if not name.startswith(ROUTED):
@@ -165,7 +166,7 @@ class _Autoencoder(
 
     # ------------------------------------------------------------------ fitting
 
-    def _fit(self, X, y=None, **kwargs):
+    def _fit(self, X: Any, y: Any = None, **kwargs: Any) -> Self:
         """Train, and leave the estimator as it was where that fails."""
         with self._unchanged_on_error():
             result = self._train(X, y, **kwargs)
@@ -307,7 +308,7 @@ class _Autoencoder(
         return State(list(self._network.weights), n_epochs=self.n_iter_)
 
     @classmethod
-    def from_keras(cls, encoder, decoder, **params):
+    def from_keras(cls, encoder: Any, decoder: Any, **params: Any) -> Self:
         """Make a fitted estimator of a Keras encoder and decoder.
 
         Their weights are copied, and the layers between the dense ones folded into these:
@@ -363,7 +364,7 @@ class _Autoencoder(
 
     # ------------------------------------------------------------------ using what was fitted
 
-    def transform(self, X, *, out=None):
+    def transform(self, X: Any, *, out: Any = None) -> Any:
         """Encode rows.
 
         Parameters
@@ -382,7 +383,7 @@ class _Autoencoder(
         check_is_fitted(self)
         return self._network.encode(check_rows(self, X, finite=False), out)
 
-    def inverse_transform(self, X, *, out=None):
+    def inverse_transform(self, X: Any, *, out: Any = None) -> Any:
         """Decode codes.
 
         Parameters
@@ -401,7 +402,7 @@ class _Autoencoder(
         check_is_fitted(self)
         return self._network.decode(check_codes(self, X, self._n_features_out), out)
 
-    def reconstruct(self, X, *, out=None):
+    def reconstruct(self, X: Any, *, out: Any = None) -> Any:
         """Encode rows and decode them again.
 
         Parameters
@@ -420,7 +421,7 @@ class _Autoencoder(
         check_is_fitted(self)
         return self._network.reconstruct(check_rows(self, X, finite=False), out)
 
-    def score_samples(self, X, *, out=None):
+    def score_samples(self, X: Any, *, out: Any = None) -> Any:
         """Measure how well each row is reconstructed.
 
         Parameters
@@ -440,7 +441,7 @@ class _Autoencoder(
         check_is_fitted(self)
         return self._network.scores(check_rows(self, X, finite=False), out)
 
-    def score(self, X, y=None):
+    def score(self, X: Any, y: Any = None) -> float:
         """Measure how well rows are reconstructed on the whole.
 
         Parameters
@@ -458,17 +459,17 @@ class _Autoencoder(
         return float(np.mean(self.score_samples(X), dtype=np.float64))
 
     @property
-    def encoder_(self):
+    def encoder_(self) -> Any:
         """Keras model from rows to codes."""
         return self._models()[0]
 
     @property
-    def decoder_(self):
+    def decoder_(self) -> Any:
         """Keras model from codes to rows."""
         return self._models()[1]
 
     @property
-    def autoencoder_(self):
+    def autoencoder_(self) -> Any:
         """Keras model from rows to their reconstructions; shares the layers of the others."""
         return self._models()[2]
 

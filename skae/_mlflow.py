@@ -8,7 +8,7 @@ import warnings
 BATCH = 1000  # the most metrics that MLflow takes at once
 
 
-def log_history(history):
+def log_history(history: dict[str, list[float]]) -> None:
     """Log each epoch's numbers to the active run, if autologging is on and there is one.
 
     MLflow patches scikit-learn's classes, and so records what a `Pipeline` does, but not what is
@@ -22,7 +22,7 @@ def log_history(history):
         warnings.warn(f"The loss curve could not be logged to MLflow: {error}", stacklevel=2)
 
 
-def _log(history):
+def _log(history: dict[str, list[float]]) -> None:
     import mlflow
     from mlflow.utils.autologging_utils import autologging_is_disabled
 
@@ -41,5 +41,5 @@ def _log(history):
         client.log_batch(run_id, metrics=metrics[start : start + BATCH])
 
 
-def _key(name, n):
+def _key(name: str, n: int) -> str:
     return name if n == 1 else f"{name}_{n}"

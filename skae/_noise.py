@@ -1,5 +1,7 @@
 """The transformer that adds noise."""
 
+from typing import Any, Self
+
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import validate_data
@@ -46,13 +48,19 @@ class GaussianNoise(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     (2, 3)
     """
 
-    def __init__(self, scale=0.5, *, clip=None, random_state=None):
+    def __init__(
+        self,
+        scale: float = 0.5,
+        *,
+        clip: tuple[float, float] | None = None,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.scale = scale
         self.clip = clip
         self.random_state = random_state
 
     @in_numpy
-    def fit(self, X, y=None):
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Check the parameters, and remember the features.
 
         Parameters
@@ -77,7 +85,7 @@ class GaussianNoise(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return self
 
     @in_numpy
-    def transform(self, X):
+    def transform(self, X: Any) -> Any:
         """Return X with noise.
 
         Parameters
@@ -98,19 +106,19 @@ class GaussianNoise(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         noisy += X
         return noisy if self.clip is None else np.clip(noisy, *self.clip, out=noisy)
 
-    def _check_parameters(self):
+    def _check_parameters(self) -> None:
         check_number("scale", self.scale, low=0)
         check_clip(self.clip)
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.requires_fit = False
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         tags.non_deterministic = self.random_state is None
         return tags
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         return stamp(super().__getstate__())
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(upgrade(state, type(self)))

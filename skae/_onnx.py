@@ -5,7 +5,12 @@ skl2onnx asks an estimator that it does not know for an ``onnx_parser``, an
 skl2onnx is imported where it asks.
 """
 
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
 import numpy as np
+
+from skae._typing import Activation
 
 METHODS = ("transform", "inverse_transform", "reconstruct", "score_samples")
 
@@ -13,7 +18,7 @@ METHODS = ("transform", "inverse_transform", "reconstruct", "score_samples")
 class ConvertsToOnnx:
     """What skl2onnx looks for in an estimator."""
 
-    def onnx_parser(self):
+    def onnx_parser(self) -> None:
         """Tell skl2onnx the estimator's options; called by skl2onnx.
 
         Returns
@@ -31,7 +36,7 @@ class ConvertsToOnnx:
             options={"method": list(METHODS)},
         )
 
-    def onnx_shape_calculator(self):
+    def onnx_shape_calculator(self) -> Callable[[Any], None]:
         """Return what sets the type of the output; called by skl2onnx.
 
         Returns
@@ -41,7 +46,7 @@ class ConvertsToOnnx:
         """
         return _set_shape
 
-    def onnx_converter(self):
+    def onnx_converter(self) -> Callable[[Any, Any, Any], None]:
         """Return what adds the nodes of the graph; called by skl2onnx.
 
         Returns
@@ -52,11 +57,11 @@ class ConvertsToOnnx:
         return _convert
 
 
-def _method(operator):
+def _method(operator: Any) -> str:
     return operator.scope_inst.get_options(operator.raw_operator, {"method": METHODS[0]})["method"]
 
 
-def _set_shape(operator):
+def _set_shape(operator: Any) -> None:
     estimator, method = operator.raw_operator, _method(operator)
     n_features, n_components = estimator._network.layer_sizes[0], estimator._n_features_out
     expected = n_components if method == "inverse_transform" else n_features
@@ -70,14 +75,14 @@ def _set_shape(operator):
     _set_type(operator, width)
 
 
-def _set_type(operator, width):
+def _set_type(operator: Any, width: list[int]) -> None:
     from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
 
     kind = DoubleTensorType if _dtype(operator.inputs) == np.float64 else FloatTensorType
     operator.outputs[0].set_type(kind([operator.inputs[0].get_first_dimension(), *width]))
 
 
-def _dtype(inputs):
+def _dtype(inputs: Iterable[Any]) -> np.dtype[Any]:
     """The graph computes in float64 where a column does, else in float32, which is ONNX's habit."""
     from skl2onnx.common.data_types import DoubleTensorType
 
@@ -88,27 +93,27 @@ def _dtype(inputs):
 class _Graph:
     """ONNX operators of one version as functions: ``graph.Add(a, b)``."""
 
-    def __init__(self, container):
+    def __init__(self, container: Any) -> None:
         self.op_version = container.target_opset
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Callable[..., Any]:
         from skl2onnx.algebra import onnx_ops
 
         operator = getattr(onnx_ops, f"Onnx{name}")
         return lambda *args, **kwargs: operator(*args, op_version=self.op_version, **kwargs)
 
-    def rows(self, inputs):
+    def rows(self, inputs: Sequence[Any]) -> Any:
         """All columns, one matrix: skl2onnx makes an input of each column of a frame."""
         columns = [self.cast(variable, _dtype(inputs)) for variable in inputs]
         return columns[0] if len(columns) == 1 else self.Concat(*columns, axis=1)
 
-    def cast(self, h, dtype):
+    def cast(self, h: Any, dtype: Any) -> Any:
         from onnx.helper import np_dtype_to_tensor_dtype
 
         return self.Cast(h, to=np_dtype_to_tensor_dtype(np.dtype(dtype)))
 
 
-def _convert(scope, operator, container):
+def _convert(scope: Any, operator: Any, container: Any) -> None:
     network, method = operator.raw_operator._network, _method(operator)
     graph, dtype = _Graph(container), _dtype(operator.inputs)
     kernels, biases = network.weights[::2], network.weights[1::2]
@@ -126,11 +131,11 @@ def _convert(scope, operator, container):
     graph.Identity(h, output_names=operator.outputs).add_to(scope, container)
 
 
-def _activate(graph, activation, h, dtype):
+def _activate(graph: _Graph, activation: Activation, h: Any, dtype: np.dtype[Any]) -> Any:
     if activation not in ACTIVATIONS:
         raise NotImplementedError(
             f"ONNX has no form of the activation {activation!r}: to convert the network, fit it "
-            f"with one of {sorted(ACTIVATIONS)}."
+            f"with one of {sorted(map(str, ACTIVATIONS))}."
         )
     if activation in SINGLE and dtype == np.float64:
         return graph.cast(ACTIVATIONS[activation](graph, graph.cast(h, np.float32)), dtype)
@@ -138,7 +143,7 @@ def _activate(graph, activation, h, dtype):
 
 
 # The activations of `skae._forward`.
-ACTIVATIONS = {
+ACTIVATIONS: dict[Activation, Callable[[_Graph, Any], Any]] = {
     "linear": lambda graph, h: h,
     "relu": lambda graph, h: graph.Relu(h),
     "relu6": lambda graph, h: graph.Clip(h, np.array(0, np.float32), np.array(6, np.float32)),
@@ -163,7 +168,7 @@ SINGLE = {
 }  # fmt: skip
 
 
-def _normal_distribution(graph, h):
+def _normal_distribution(graph: _Graph, h: Any) -> Any:
     half = np.array(0.5, np.float32)
     erf = graph.Erf(graph.Mul(h, np.array(0.5**0.5, np.float32)))
     return graph.Add(graph.Mul(erf, half), half)

@@ -3,6 +3,7 @@
 import pickle
 import sys
 from dataclasses import dataclass
+from typing import Any
 
 PLAIN = (str, int, float, bool, type(None))
 PARAMETERS = (
@@ -23,15 +24,15 @@ class Sealed:
     config: str | None = None
     packed: bytes | None = None
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return "<Keras object; TensorFlow is not available>"
 
-    def __reduce_ex__(self, protocol):
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         """Pickle and copy come here, and skops does not."""
         packed = pickle.dumps(self.value) if self.value is not None else self.packed
         return Sealed, (None, self.config, packed)
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         """Skops comes here."""
         if self.packed is not None:
             raise TypeError(
@@ -41,7 +42,7 @@ class Sealed:
         return vars(self)
 
 
-def seal(state):
+def seal(state: dict[str, Any]) -> dict[str, Any]:
     """Pack the parameters that may hold Keras objects, each for itself."""
     return {
         name: _pack(value)
@@ -51,14 +52,14 @@ def seal(state):
     }
 
 
-def unseal(state):
+def unseal(state: dict[str, Any]) -> dict[str, Any]:
     """Unpack what `seal` packed, so far as Keras can be imported."""
     return {
         name: _open(value) if isinstance(value, Sealed) else value for name, value in state.items()
     }
 
 
-def _pack(value):
+def _pack(value: object) -> Sealed:
     if "keras" in sys.modules:  # else it is none of Keras'
         from skae._keras import to_json
 
@@ -68,7 +69,7 @@ def _pack(value):
     return Sealed(value)
 
 
-def _open(sealed):
+def _open(sealed: Sealed) -> object:
     try:
         if sealed.config is not None:
             from skae._keras import from_json

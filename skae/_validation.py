@@ -1,6 +1,8 @@
 """From what the user passes to `fit` to the rows that the engine takes."""
 
 import functools
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 from sklearn import config_context, get_config
@@ -9,19 +11,23 @@ from sklearn.utils.validation import check_consistent_length, validate_data
 
 from skae._records import Rows
 from skae._sources import Source, is_source, load_small
+from skae._typing import Array, Matrix
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 SPLIT = 1 << 31  # keeps the seed of the validation split apart from those of the epochs
 # Rows stay in the user's dtype and are converted as they are fed, not as a whole.
-ROW_FORMAT = {"accept_sparse": "csr", "dtype": "numeric", "order": "C"}
+ROW_FORMAT: dict[str, Any] = {"accept_sparse": "csr", "dtype": "numeric", "order": "C"}
 
 
-def in_numpy(function):
+def in_numpy(function: Callable[P, T]) -> Callable[P, T]:
     """Have a function take arrays of other libraries as NumPy's where the user has told
     scikit-learn's own estimators to leave them as they are.
     """
 
     @functools.wraps(function)
-    def wrapper(*args, **kwargs):
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
         if not get_config()["array_api_dispatch"]:  # a tenth of the time that the context takes
             return function(*args, **kwargs)
         with config_context(array_api_dispatch=False):
@@ -31,7 +37,9 @@ def in_numpy(function):
 
 
 @in_numpy
-def check_rows(estimator, X, *, reset=False, min_samples=1, finite=True):
+def check_rows(
+    estimator: Any, X: Any, *, reset: bool = False, min_samples: int = 1, finite: bool = True
+) -> Matrix:
     """Validate the rows of ``X`` against the features that the estimator knows.
 
     A `Network` reads a `Source` block by block, and looks for NaN and infinity itself: ``finite``
@@ -56,7 +64,7 @@ def check_rows(estimator, X, *, reset=False, min_samples=1, finite=True):
 
 
 @in_numpy
-def check_codes(estimator, X, n_components):
+def check_codes(estimator: Any, X: Any, n_components: int) -> Matrix:
     """Validate codes."""
     if is_source(X):
         source = Source(X, "X")
@@ -73,7 +81,7 @@ def check_codes(estimator, X, n_components):
 
 
 @in_numpy
-def check_matrix(estimator, name, X):
+def check_matrix(estimator: Any, name: str, X: Any) -> Matrix:
     """Validate rows to train or validate on that are not the estimator's X."""
     if is_source(X):
         source = Source(X, name)
@@ -82,12 +90,12 @@ def check_matrix(estimator, name, X):
     return check_array(X, input_name=name, estimator=estimator, **ROW_FORMAT)
 
 
-def _check_head(estimator, source):
+def _check_head(estimator: Any, source: Source) -> None:
     head = source[0 : min(1, source.shape[0])]
     check_array(head, input_name=source.name, estimator=estimator)
 
 
-def check_clean(estimator, name, X_clean, X):
+def check_clean(estimator: Any, name: str, X_clean: Any, X: Matrix) -> Matrix | None:
     """Validate the clean rows of ``X``, or pass None through."""
     if X_clean is None:
         return None
@@ -101,7 +109,7 @@ def check_clean(estimator, name, X_clean, X):
 
 
 @in_numpy
-def weighted_rows(estimator, X, X_clean, sample_weight):
+def weighted_rows(estimator: Any, X: Matrix, X_clean: Matrix | None, sample_weight: Any) -> Rows:
     """Make `Rows` of those that have a weight: a weight of zero leaves a row out."""
     if sample_weight is None:
         return Rows(X, X_clean, None, all_rows(X))
@@ -125,7 +133,7 @@ def weighted_rows(estimator, X, X_clean, sample_weight):
 
 
 @in_numpy
-def validation_rows(estimator, X_val, X_val_clean, *, paired):
+def validation_rows(estimator: Any, X_val: Any, X_val_clean: Any, *, paired: bool) -> Rows:
     """Make `Rows` of the user's validation set."""
     if (X_val_clean is not None) != paired:
         raise ValueError(
@@ -142,12 +150,12 @@ def validation_rows(estimator, X_val, X_val_clean, *, paired):
     return Rows(rows, targets, None, all_rows(rows))
 
 
-def all_rows(X):
+def all_rows(X: Matrix) -> Array | range:
     """Number the rows; those of a `Source` may be too many to hold a number for each."""
     return range(X.shape[0]) if isinstance(X, Source) else np.arange(X.shape[0])
 
 
-def split_rows(rows, fraction, seed):
+def split_rows(rows: Rows, fraction: float, seed: int) -> tuple[Rows, Rows]:
     """Set a fraction of the rows aside for early stopping; copies nothing."""
     n_rows = len(rows.index)
     n_validation = int(np.ceil(fraction * n_rows))
@@ -158,5 +166,8 @@ def split_rows(rows, fraction, seed):
             "X_val, or a smaller validation_fraction."
         )
     order = np.random.default_rng([seed, SPLIT]).permutation(rows.index)
-    parts = np.sort(order[n_validation:]), np.sort(order[:n_validation])
-    return tuple(Rows(rows.inputs, rows.targets, rows.weight, part) for part in parts)
+    train, validation = np.sort(order[n_validation:]), np.sort(order[:n_validation])
+    return (
+        Rows(rows.inputs, rows.targets, rows.weight, train),
+        Rows(rows.inputs, rows.targets, rows.weight, validation),
+    )

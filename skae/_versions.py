@@ -3,18 +3,19 @@
 import inspect
 import re
 import warnings
+from typing import Any
 
 KEY = "_skae_version"
 
 
-def stamp(state):
+def stamp(state: dict[str, Any]) -> dict[str, Any]:
     """Add the version that writes a state."""
     from skae import __version__
 
     return {**state, KEY: __version__}
 
 
-def upgrade(state, kind):
+def upgrade(state: dict[str, Any], kind: type[Any]) -> dict[str, Any]:
     """Fit the state of an estimator of class ``kind`` to this version.
 
     Parameters that the writing version did not have get their defaults.  A newer version may have
@@ -34,5 +35,5 @@ def upgrade(state, kind):
     return {name: value.default for name, value in parameters.items()} | state
 
 
-def _numbers(version):
+def _numbers(version: str) -> list[int]:
     return [int(number) for number in re.findall(r"\d+", version)[:3]]

@@ -6,11 +6,15 @@ import threading
 import urllib.request
 import zipfile
 import zlib
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.utils import Bunch
+
+from skae._typing import Array
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
@@ -27,7 +31,7 @@ Licence: Creative Commons Attribution-ShareAlike 3.0.
 """
 
 
-def load_mnist(path=None):
+def load_mnist(path: str | os.PathLike[str] | None = None) -> Bunch:
     """Load MNIST, or the sample of it that comes with skae.
 
     The first of these that there is:
@@ -76,7 +80,7 @@ def load_mnist(path=None):
     return _load_cached() or _download() or load_mnist_sample()
 
 
-def load_mnist_sample():
+def load_mnist_sample() -> Bunch:
     """Load the sample of MNIST that comes with skae.
 
     6,000 training and 1,000 test images, each class with its share: for tests and examples
@@ -102,7 +106,7 @@ def load_mnist_sample():
         return _bunch(_read(file), "the sample that comes with skae")
 
 
-def _load_given(name, value):
+def _load_given(name: str, value: str | os.PathLike[str]) -> Bunch:
     """Load the file that the user asked for, and no other."""
     path = Path(value).expanduser()
     file = path / "mnist.npz" if path.is_dir() else path
@@ -121,7 +125,7 @@ def _load_given(name, value):
         ) from error
 
 
-def _load_cached():
+def _load_cached() -> Bunch | None:
     """Load the copy that Keras keeps; None where there is none, or only part of one."""
     home = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
     file = home / "datasets" / "mnist.npz"
@@ -131,7 +135,7 @@ def _load_cached():
         return None
 
 
-def _download():
+def _download() -> Bunch | None:
     """Have Keras download MNIST; None where that is not possible."""
     if not _answers(URL, SECONDS_TO_ANSWER):
         return None
@@ -144,15 +148,15 @@ def _download():
     return _bunch((x_train, y_train, x_test, y_test), f"Keras' download, {URL}")
 
 
-def _answers(url, seconds):
+def _answers(url: str, seconds: float) -> bool:
     """Whether a server answers in time.
 
     Keras waits without limit, and Python's own limit holds for each of a server's addresses and
     not for looking them up: behind a firewall that drops packets, minutes.  Hence the thread.
     """
-    answers = []
+    answers: list[bool] = []
 
-    def ask():
+    def ask() -> None:
         request = urllib.request.Request(url, method="HEAD")
         with contextlib.suppress(Exception), urllib.request.urlopen(request, timeout=seconds):
             answers.append(True)
@@ -163,7 +167,7 @@ def _answers(url, seconds):
     return bool(answers)
 
 
-def _read(file):
+def _read(file: Any) -> list[Array]:
     """Read the four arrays; raise ValueError, with the clause that says why, without them."""
     try:
         with np.load(file, allow_pickle=False) as archive:
@@ -172,12 +176,12 @@ def _read(file):
         raise ValueError(f"it holds {sorted(archive)} and not all of {sorted(KEYS)}") from error
     except (ValueError, TypeError, EOFError, zlib.error, zipfile.BadZipFile) as error:
         raise ValueError("it is not a complete .npz file of numbers") from error
-    for part in (arrays[:2], arrays[2:]):
-        _check(*part, image_shape=arrays[0].shape[1:])
+    for images, labels in (arrays[:2], arrays[2:]):
+        _check(images, labels, arrays[0].shape[1:])
     return arrays
 
 
-def _check(images, labels, image_shape):
+def _check(images: Array, labels: Array, image_shape: tuple[int, ...]) -> None:
     if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != image_shape:
         raise ValueError(
             f"its images are {images.dtype} of shape {images.shape}, where uint8 of shape "
@@ -187,7 +191,7 @@ def _check(images, labels, image_shape):
         raise ValueError(f"it holds {len(images)} images and labels of shape {labels.shape}")
 
 
-def _bunch(arrays, source):
+def _bunch(arrays: Sequence[Array], source: str) -> Bunch:
     x_train, y_train, x_test, y_test = arrays
     return Bunch(
         X_train=_rows(x_train),
@@ -200,5 +204,5 @@ def _bunch(arrays, source):
     )
 
 
-def _rows(images):
+def _rows(images: Array) -> Array:
     return images.reshape(len(images), -1) / np.float32(255)
