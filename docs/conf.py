@@ -54,6 +54,7 @@ sphinx_gallery_conf = {
     "remove_config_comments": True,
     "write_computation_times": False,
     "image_srcset": ["2x"],
+    "capture_repr": ("_repr_html_",),  # an estimator's diagram, and no "Text(0.5, 1.0, ...)"
 }
 
 # ---------------------------------------------------------------------------- links
@@ -100,7 +101,8 @@ html_theme_options = {
     "logo": {"text": "skae"},
     "show_toc_level": 2,
     "navigation_with_keys": False,
-    "header_links_before_dropdown": 6,
+    "header_links_before_dropdown": 7,
+    "navbar_persistent": ["search-button"],
     "footer_start": ["copyright"],
     "footer_end": ["sphinx-version"],
 }
