@@ -69,6 +69,11 @@ class DeepAutoencoder(_Autoencoder):
         Recorded in ``history_`` after each epoch, weighted as the loss is.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights of the last fit.
+    callbacks : keras.callbacks.Callback or list of these, default=None
+        Called at the beginning and the end of training and of each epoch, with a Keras model that
+        has the weights of the moment.  What they do to weights, learning rate (which scales what
+        is left of the schedule) and ``stop_training`` counts.  Callbacks that need batches are
+        refused.  scikit-learn's own callbacks go to ``set_callbacks``.
     checkpoint : str or path-like, default=None
         File that `fit` writes after each epoch, and goes on from where it is there: the same call
         after a process was killed ends with the same bits as an undisturbed one, and a call that
@@ -93,6 +98,9 @@ class DeepAutoencoder(_Autoencoder):
         Number of epochs run.
     encoder_, decoder_, autoencoder_ : keras.Model
         The network as Keras models, which share their layers.  Built when first asked for.
+    callbacks_ : list of keras.callbacks.Callback
+        The callbacks as training left them: shallow copies of ``callbacks``.  Where there are
+        any; no part of a pickle.
     n_features_in_ : int
         Number of features seen during `fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -154,6 +162,7 @@ class DeepAutoencoder(_Autoencoder):
         tol: float = 1e-4,
         metrics: Any = None,
         warm_start: bool = False,
+        callbacks: Any = None,
         checkpoint: str | os.PathLike[str] | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
@@ -176,6 +185,7 @@ class DeepAutoencoder(_Autoencoder):
         self.tol = tol
         self.metrics = metrics
         self.warm_start = warm_start
+        self.callbacks = callbacks
         self.checkpoint = checkpoint
         self.random_state = random_state
         self.verbose = verbose
@@ -299,6 +309,11 @@ class DenoisingAutoencoder(_Autoencoder):
         Recorded in ``history_`` after each epoch, weighted as the loss is.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights of the last fit.
+    callbacks : keras.callbacks.Callback or list of these, default=None
+        Called at the beginning and the end of training and of each epoch, with a Keras model that
+        has the weights of the moment.  What they do to weights, learning rate (which scales what
+        is left of the schedule) and ``stop_training`` counts.  Callbacks that need batches are
+        refused.  scikit-learn's own callbacks go to ``set_callbacks``.
     checkpoint : str or path-like, default=None
         File that `fit` writes after each epoch, and goes on from where it is there: the same call
         after a process was killed ends with the same bits as an undisturbed one, and a call that
@@ -328,6 +343,9 @@ class DenoisingAutoencoder(_Autoencoder):
         Number of epochs run.
     encoder_, decoder_, autoencoder_ : keras.Model
         The network as Keras models, which share their layers.  Built when first asked for.
+    callbacks_ : list of keras.callbacks.Callback
+        The callbacks as training left them: shallow copies of ``callbacks``.  Where there are
+        any; no part of a pickle.
     n_features_in_ : int
         Number of features seen during `fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -385,6 +403,7 @@ class DenoisingAutoencoder(_Autoencoder):
         tol: float = 1e-4,
         metrics: Any = None,
         warm_start: bool = False,
+        callbacks: Any = None,
         checkpoint: str | os.PathLike[str] | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
@@ -409,6 +428,7 @@ class DenoisingAutoencoder(_Autoencoder):
         self.tol = tol
         self.metrics = metrics
         self.warm_start = warm_start
+        self.callbacks = callbacks
         self.checkpoint = checkpoint
         self.random_state = random_state
         self.verbose = verbose

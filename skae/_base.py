@@ -216,6 +216,8 @@ class _Autoencoder(
         if checkpoint is not None:
             checkpoint.claim(identify(self, seed, rows, validation, start))
 
+        callbacks = self._keras_callbacks(architecture)
+
         from skae._training import train
 
         def attributes(weights, history):
@@ -228,6 +230,7 @@ class _Autoencoder(
             plan,
             validation=validation,
             start=start,
+            callbacks=callbacks,
             watchers=[
                 *tasks(self, X, y, attributes),
                 *([progress(len(rows.index))] if self.verbose else []),
@@ -236,7 +239,17 @@ class _Autoencoder(
         )
         vars(self).update(attributes(result.weights, result.history))
         self._state = result.state if single_epoch else None
+        if callbacks is not None:
+            self.callbacks_ = callbacks.callbacks
         return result
+
+    def _keras_callbacks(self, architecture):
+        """Check the callbacks that the parameter names, and bind them to a fit; or return None."""
+        if not self.callbacks:
+            return None
+        from skae._callbacks import KerasCallbacks, check_callbacks
+
+        return KerasCallbacks(check_callbacks(self.callbacks), architecture)
 
     def _checkpoint(self, single_epoch):
         """Open the checkpoint that the parameter names, or return None."""
@@ -523,6 +536,7 @@ class _Autoencoder(
         state = super().__getstate__().copy()
         if "_keras_models" in state:
             state["_keras_models"] = None
+        state.pop("callbacks_", None)  # they may hold open files
         return seal(stamp(state))
 
     def __setstate__(self, state):

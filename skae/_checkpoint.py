@@ -18,7 +18,7 @@ from skae._records import Saved
 FORMAT = b"skae checkpoint 1\n"
 DIGEST_BYTES = 32
 HEAD_BYTES = len(FORMAT) + 2 * DIGEST_BYTES + 1
-GROUPS = ("weights", "optimizer_state", "best_weights")
+GROUPS = ("weights", "optimizer_state", "best_weights", "callback_arrays")
 ELSEWHERE = "Give a path of its own to every fit, or delete the file to train anew."
 
 

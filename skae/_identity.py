@@ -89,6 +89,8 @@ def describe(value: Any) -> Any:
     if hasattr(value, "get_config") and not inspect.isclass(value):
         config = {name: item for name, item in value.get_config().items() if name != "name"}
         return {_code(type(value)): describe(config)}  # Keras counts names: adam, adam_1, ...
+    if hasattr(value, "__dict__") and not (inspect.isclass(value) or inspect.isroutine(value)):
+        return {_code(type(value)): {name: _plain(item) for name, item in vars(value).items()}}
     return _plain(value)
 
 

@@ -103,12 +103,15 @@ class Program:
         self, weights: Sequence[Array], optimizer_state: Sequence[Array] | None = None
     ) -> None:
         """Set every variable that training changes."""
-        for variable, value in zip(self.variables, self.layout.pack(weights), strict=True):
-            variable.assign(value)
+        self.set_weights(weights)
         state = self.initial_state if optimizer_state is None else optimizer_state
         for variable, value in zip(self.optimizer.variables, state, strict=True):
             variable.assign(value)
         self.model.reset_metrics()
+
+    def set_weights(self, weights: Sequence[Array]) -> None:
+        for variable, value in zip(self.variables, self.layout.pack(weights), strict=True):
+            variable.assign(value)
 
     def finish(self) -> None:
         """End training, where an optimizer may put averaged weights in place."""

@@ -84,8 +84,8 @@ class State:
 class Saved:
     """Where a fit stands after its last whole epoch: all that going on from there needs.
 
-    ``history`` is the record of each epoch; ``stopped`` says whether training ended before all
-    epochs were run.
+    ``history`` is the record of each epoch; ``rate_factor`` is what callbacks made of the learning
+    rates; ``stopped`` says whether training ended before all epochs were run.
     """
 
     weights: list[Floats]
@@ -94,7 +94,10 @@ class Saved:
     best_loss: float
     best_weights: list[Floats] | None
     epochs_without_gain: int
+    rate_factor: float
     stopped: bool
+    callbacks: list[dict[str, Any]]
+    callback_arrays: list[Array]
 
 
 @dataclass(frozen=True)

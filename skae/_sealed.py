@@ -7,7 +7,7 @@ from typing import Any
 
 PLAIN = (str, int, float, bool, type(None))
 PARAMETERS = (
-    "optimizer", "loss", "metrics", "learning_rate_schedule",
+    "optimizer", "loss", "metrics", "learning_rate_schedule", "callbacks",
     "activation", "code_activation", "output_activation",
 )  # fmt: skip
 

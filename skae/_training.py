@@ -9,6 +9,7 @@ import numpy as np
 from skae._architecture import Architecture
 from skae._batches import Feeder, GaussianCorruption
 from skae._cache import programs
+from skae._callbacks import KerasCallbacks
 from skae._checkpoint import Checkpoint
 from skae._keras import initial_weights, own_learning_rate
 from skae._programs import Program, pays_for_xla
@@ -27,6 +28,7 @@ def train(
     *,
     validation: Rows | None = None,
     start: State | None = None,
+    callbacks: KerasCallbacks | None = None,
     watchers: Sequence[Watcher] = (),
     checkpoint: Checkpoint | None = None,
 ) -> TrainResult:
@@ -40,6 +42,8 @@ def train(
     plan : Plan
     start : State, default=None
         Where to go on from; None draws new weights.
+    callbacks : KerasCallbacks, default=None
+        The user's, which go first and may change weights and learning rate.
     watchers : sequence of Watcher
         What is told how training goes on, and may end it.
     checkpoint : Checkpoint, default=None
@@ -57,9 +61,9 @@ def train(
     with programs.borrow(architecture, jit) as program:
         same = start.optimizer == _optimizer(architecture)
         program.reset(start.weights, start.optimizer_state if same else None)
-        fit = _Fit(program, architecture, rows, validation, plan, start, watchers, checkpoint)
-        if checkpoint is not None and checkpoint.saved is not None:
-            fit.restore(checkpoint.saved)
+        fit = _Fit(program, architecture, rows, validation, plan, start)
+        fit.callbacks, fit.checkpoint = callbacks, checkpoint
+        fit.watchers = [*watchers] if callbacks is None else [callbacks, *watchers]
         return fit.run()
 
 
@@ -74,11 +78,11 @@ class _Fit:
         validation: Rows | None,
         plan: Plan,
         start: State,
-        watchers: Sequence[Watcher],
-        checkpoint: Checkpoint | None,
     ) -> None:
         self.program, self.plan, self.start = program, plan, start
-        self.watchers, self.checkpoint = watchers, checkpoint
+        self.watchers: Sequence[Watcher] = ()
+        self.callbacks: KerasCallbacks | None = None
+        self.checkpoint: Checkpoint | None = None
         self.optimizer = _optimizer(architecture)
         self.first_epoch, self.epochs = 0, 1 if plan.single_epoch else plan.epochs
         self.rate, self.schedule = rate_and_schedule(
@@ -90,7 +94,7 @@ class _Fit:
             None if validation is None else self._feeder(validation, architecture.batch_size)
         )
         self.history: list[dict[str, float]] = []
-        self.stopped = False
+        self.stopped, self.rate_factor = False, 1.0
         self.best_loss, self.epochs_without_gain = math.inf, 0
         self.best_weights: list[Floats] | None = None
 
@@ -104,15 +108,17 @@ class _Fit:
         steps, pad = self.program.chunk_steps, self.program.jit
         return Feeder(rows, batch_size, steps, pad=pad, corruption=corruption)
 
-    def restore(self, saved: Saved) -> None:
+    def _restore(self, saved: Saved) -> None:
         """Go on from where a fit that was killed stood."""
         self.program.reset(saved.weights, saved.optimizer_state)
         self.history, self.stopped = list(saved.history), saved.stopped
         self.best_loss, self.best_weights = saved.best_loss, saved.best_weights
-        self.epochs_without_gain = saved.epochs_without_gain
-        self.first_epoch = self.epochs if saved.stopped else len(saved.history)
+        self.epochs_without_gain, self.rate_factor = saved.epochs_without_gain, saved.rate_factor
+        if self.callbacks is not None:
+            self.callbacks.restore(saved.callbacks, saved.callback_arrays)
 
     def _save(self, checkpoint: Checkpoint) -> None:
+        states, arrays = ([], []) if self.callbacks is None else self.callbacks.state()
         saved = Saved(
             self.program.weights(),
             self.program.optimizer_state(),
@@ -120,7 +126,10 @@ class _Fit:
             self.best_loss,
             self.best_weights,
             self.epochs_without_gain,
+            self.rate_factor,
             self.stopped,
+            states,
+            arrays,
         )
         checkpoint.write(saved)
 
@@ -137,7 +146,12 @@ class _Fit:
     def _run_epochs(self) -> bool:
         """Train epoch by epoch; return whether Ctrl-C ended it."""
         try:
+            saved = self.checkpoint and self.checkpoint.saved
+            if saved:
+                self.first_epoch = self.epochs if saved.stopped else len(saved.history)
             self._tell("begin", self)
+            if saved:
+                self._restore(saved)
             for epoch in range(self.first_epoch, self.epochs):
                 self._epoch(epoch)
                 if self.checkpoint is not None:
@@ -165,20 +179,23 @@ class _Fit:
     def _trained(self, epoch: int) -> dict[str, float]:
         """Train one epoch and return its record."""
         rng = np.random.default_rng([self.plan.seed, self.start.n_epochs + epoch])
-        rates = self._rates(epoch)
+        rates = self.rates_of(epoch)
         loss = self._train(rng, rates)
         record = {"loss": loss, **self.program.metrics()}
         if self.validation is not None:
-            record["val_loss"] = self._validate(self.validation)
-            for name, value in self.program.metrics().items():
-                record[f"val_{name}"] = value
+            self._tell("begin_validation")
+            validated = {"loss": self._validate(self.validation), **self.program.metrics()}
+            self._tell("end_validation", validated)
+            record |= {f"val_{name}": value for name, value in validated.items()}
         record["learning_rate"] = float(rates[-1])
         return record
 
-    def _rates(self, epoch: int) -> Floats:
+    def rates_of(self, epoch: int) -> Floats:
+        """Return the learning rate of each step of an epoch."""
         first = self.start.n_steps + epoch * self.steps_per_epoch
         total = self.steps_per_epoch * self.epochs
-        return learning_rates(self.schedule, self.rate, first, self.steps_per_epoch, total)
+        rates = learning_rates(self.schedule, self.rate, first, self.steps_per_epoch, total)
+        return rates * np.float32(self.rate_factor)
 
     def _train(self, rng: Rng, rates: Floats) -> float:
         total, done = 0.0, 0
@@ -208,6 +225,11 @@ class _Fit:
             self.best_loss, self.best_weights = loss, self.program.weights()
         return self.epochs_without_gain >= patience
 
+    @property
+    def n_steps(self) -> int:
+        """Steps trained so far, by whole epochs."""
+        return self.start.n_steps + len(self.history) * self.steps_per_epoch
+
     def weights(self) -> list[Floats]:
         """Copy the weights that a fit which ended now would leave behind."""
         return self.best_weights or self.program.weights()
@@ -227,7 +249,7 @@ class _Fit:
             self.program.weights(),
             self.optimizer,
             self.program.optimizer_state(),
-            self.start.n_steps + n_epochs * self.steps_per_epoch,
+            self.n_steps,
             self.start.n_epochs + n_epochs,
         )
         return TrainResult(self.weights(), self.columns(), state, interrupted)

@@ -19,6 +19,12 @@ class Watcher:
     def see_rows(self, n_rows: int) -> object:
         """``n_rows`` more rows were trained on."""
 
+    def begin_validation(self) -> object:
+        """The weights are evaluated on the validation rows."""
+
+    def end_validation(self, record: dict[str, float]) -> object:
+        """They have been, with this record."""
+
     def end_epoch(self, epoch: int, record: dict[str, float]) -> object:
         """End an epoch with ``record``; return True to end training."""
         return False

@@ -8,7 +8,10 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "guide").glob("*.md"))]
-PACKAGES = {"ecosystem": ["mlflow", "onnxruntime", "skl2onnx", "skops"]}
+PACKAGES = {
+    "ecosystem": ["mlflow", "onnxruntime", "skl2onnx", "skops"],
+    "watching": ["sklearn.callback"],
+}
 BLOCK = re.compile(r"^```(pycon|python)\n(.*?)^```$", re.M | re.S)
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 

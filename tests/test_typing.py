@@ -54,7 +54,8 @@ def test_every_public_function_and_method_has_types():
                 for base in value.__mro__
                 if base.__module__.startswith("skae")
                 for key in vars(base)
-                if inspect.isroutine(getattr(value, key)) and not key.startswith("_")
+                if inspect.isroutine(getattr(value, key))
+                and not key.startswith("_")
                 and not key.endswith("_request")  # scikit-learn makes these
             } | {f"{name}.__init__": value.__init__}
         for key, function in functions.items():
