@@ -78,7 +78,7 @@ class DeepAutoencoder(_Autoencoder):
         File that `fit` writes after each epoch, and goes on from where it is there: the same call
         after a process was killed ends with the same bits as an undisturbed one, and a call that
         had ended gives its result at once.  A file of other data, other parameters or other
-        versions is refused.  See the page "Scaling" of the documentation.
+        versions is refused.  See the page "From a laptop to more" of the documentation.
     random_state : int, RandomState instance or None, default=None
         Determines initial weights, shuffling and the validation rows.  An int gives the
         same bits at each call.
@@ -318,7 +318,7 @@ class DenoisingAutoencoder(_Autoencoder):
         File that `fit` writes after each epoch, and goes on from where it is there: the same call
         after a process was killed ends with the same bits as an undisturbed one, and a call that
         had ended gives its result at once.  A file of other data, other parameters or other
-        versions is refused.  See the page "Scaling" of the documentation.
+        versions is refused.  See the page "From a laptop to more" of the documentation.
     random_state : int, RandomState instance or None, default=None
         Determines initial weights, shuffling, noise and the validation rows.  An int gives the
         same bits at each call.
