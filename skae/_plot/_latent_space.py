@@ -1,5 +1,7 @@
 """Codes as points of a plane, and what the points of the plane decode to."""
 
+from typing import Any, Self
+
 import numpy as np
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
@@ -64,13 +66,13 @@ class LatentSpaceDisplay:
 
     def __init__(
         self,
-        points,
+        points: Any,
         *,
-        y=None,
-        axis_labels=("component 1", "component 2"),
-        manifold=None,
-        extent=None,
-    ):
+        y: Any = None,
+        axis_labels: tuple[str, str] = ("component 1", "component 2"),
+        manifold: Any = None,
+        extent: Any = None,
+    ) -> None:
         self.points = points
         self.y = y
         self.axis_labels = axis_labels
@@ -79,8 +81,16 @@ class LatentSpaceDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, y=None, *, projection="pca", image_shape=None, grid_size=15, ax=None
-    ):
+        cls,
+        estimator: Any,
+        X: Any,
+        y: Any = None,
+        *,
+        projection: Any = "pca",
+        image_shape: tuple[int, ...] | None = None,
+        grid_size: int = 15,
+        ax: Any = None,
+    ) -> Self:
         """Encode rows and draw their codes, or what lies between the codes.
 
         Parameters
@@ -133,7 +143,9 @@ class LatentSpaceDisplay:
         return cls(codes, y=y, manifold=images, extent=extent).plot(ax=ax)
 
     @classmethod
-    def from_predictions(cls, codes, y=None, *, projection="pca", ax=None):
+    def from_predictions(
+        cls, codes: Any, y: Any = None, *, projection: Any = "pca", ax: Any = None
+    ) -> Self:
         """Draw codes that were computed before.
 
         Parameters
@@ -167,7 +179,7 @@ class LatentSpaceDisplay:
         points, labels = _project(codes, projection)
         return cls(points, y=y, axis_labels=labels).plot(ax=ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: Any = None) -> Self:
         """Draw the points, or the images of the grid.
 
         Parameters

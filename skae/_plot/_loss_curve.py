@@ -1,5 +1,7 @@
 """The loss over the epochs."""
 
+from typing import Any, Self
+
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
@@ -49,13 +51,13 @@ class LossCurveDisplay:
     4
     """
 
-    def __init__(self, loss, *, val_loss=None, name=None):
+    def __init__(self, loss: Any, *, val_loss: Any = None, name: str | None = None) -> None:
         self.loss = loss
         self.val_loss = val_loss
         self.name = name
 
     @classmethod
-    def from_estimator(cls, estimator, *, name=None, ax=None):
+    def from_estimator(cls, estimator: Any, *, name: str | None = None, ax: Any = None) -> Self:
         """Draw the losses that an autoencoder recorded.
 
         Parameters
@@ -92,7 +94,7 @@ class LossCurveDisplay:
         display = cls(history["loss"], val_loss=history.get("val_loss"), name=name or kind)
         return display.plot(ax=ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: Any = None) -> Self:
         """Draw the curves.
 
         Parameters

@@ -1,6 +1,7 @@
 """Rows, their codes and their reconstructions."""
 
 import math
+from typing import Any, Self
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -70,14 +71,14 @@ class ReconstructionDisplay:
 
     def __init__(
         self,
-        originals,
-        reconstructions,
+        originals: Any,
+        reconstructions: Any,
         *,
-        codes=None,
-        corrupted=None,
-        image_shape=None,
-        code_shape="auto",
-    ):
+        codes: Any = None,
+        corrupted: Any = None,
+        image_shape: tuple[int, ...] | None = None,
+        code_shape: Any = "auto",
+    ) -> None:
         self.originals = originals
         self.reconstructions = reconstructions
         self.codes = codes
@@ -88,15 +89,15 @@ class ReconstructionDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
+        estimator: Any,
+        X: Any,
         *,
-        X_corrupted=None,
-        rows=10,
-        image_shape=None,
-        code_shape="auto",
-        ax=None,
-    ):
+        X_corrupted: Any = None,
+        rows: Any = 10,
+        image_shape: tuple[int, ...] | None = None,
+        code_shape: Any = "auto",
+        ax: Any = None,
+    ) -> Self:
         """Encode and decode rows, and draw them.
 
         Parameters
@@ -147,16 +148,16 @@ class ReconstructionDisplay:
     @classmethod
     def from_predictions(
         cls,
-        X,
-        X_reconstructed,
+        X: Any,
+        X_reconstructed: Any,
         *,
-        codes=None,
-        X_corrupted=None,
-        rows=10,
-        image_shape=None,
-        code_shape="auto",
-        ax=None,
-    ):
+        codes: Any = None,
+        X_corrupted: Any = None,
+        rows: Any = 10,
+        image_shape: tuple[int, ...] | None = None,
+        code_shape: Any = "auto",
+        ax: Any = None,
+    ) -> Self:
         """Draw rows beside reconstructions that were computed before, by whatever means.
 
         Parameters
@@ -195,7 +196,7 @@ class ReconstructionDisplay:
         )
         return display.plot(ax=ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: Any = None) -> Self:
         """Draw the panels.
 
         Parameters

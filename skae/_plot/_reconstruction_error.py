@@ -1,5 +1,7 @@
 """How the reconstruction errors of the rows are distributed."""
 
+from typing import Any, Self
+
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
@@ -54,13 +56,21 @@ class ReconstructionErrorDisplay:
     True
     """
 
-    def __init__(self, errors, *, y=None, threshold=None):
+    def __init__(self, errors: Any, *, y: Any = None, threshold: float | None = None) -> None:
         self.errors = errors
         self.y = y
         self.threshold = threshold
 
     @classmethod
-    def from_estimator(cls, estimator, X, y=None, *, threshold=None, ax=None):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        y: Any = None,
+        *,
+        threshold: float | None = None,
+        ax: Any = None,
+    ) -> Self:
         """Measure the errors of rows by ``score_samples``, and draw their histogram.
 
         Parameters
@@ -96,7 +106,9 @@ class ReconstructionErrorDisplay:
         return cls.from_predictions(-estimator.score_samples(X), y, threshold=threshold, ax=ax)
 
     @classmethod
-    def from_predictions(cls, errors, y=None, *, threshold=None, ax=None):
+    def from_predictions(
+        cls, errors: Any, y: Any = None, *, threshold: float | None = None, ax: Any = None
+    ) -> Self:
         """Draw the histogram of errors that were computed before.
 
         Parameters
@@ -118,7 +130,7 @@ class ReconstructionErrorDisplay:
         """
         return cls(np.asarray(errors), y=y, threshold=threshold).plot(ax=ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: Any = None) -> Self:
         """Draw the histograms.
 
         Parameters
