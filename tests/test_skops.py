@@ -79,6 +79,20 @@ def test_a_users_function_has_to_be_trusted_by_its_name(small, X, tmp_path):
     assert skops_io.load(file, trusted=names).loss is own_loss
 
 
+def test_a_keras_callback_has_to_be_trusted_by_its_name(small, X):
+    import keras
+
+    estimator = small(callbacks=[keras.callbacks.EarlyStopping("loss", patience=1)]).fit(X)
+    file = skops_io.dumps(estimator)
+    names = skops_io.get_untrusted_types(data=file)
+    other = skops_io.loads(file, trusted=names)
+
+    assert [name.split(".")[-1] for name in names if not name.startswith("skae.")] == [
+        "EarlyStopping"
+    ]
+    assert_array_equal(other.fit(X).transform(X), estimator.transform(X))
+
+
 def test_a_skops_file_loads_and_transforms_without_tensorflow(small, X, tmp_path):
     import keras
 
