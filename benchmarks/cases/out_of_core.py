@@ -3,7 +3,9 @@
 import contextlib
 import shutil
 import tempfile
+from collections import defaultdict
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -44,12 +46,15 @@ class Stored:
 def run(settings):
     with on_disk(settings.stored_rows[-1]) as stored:
         peak, failures = measure_peak(stored)
-        samples = measure_rows(stored, settings, failures)
+        samples, busy = measure_rows(stored, settings, failures)
     largest = _named(settings.stored_rows[-1])
     curve = {name: samples.get(name) for name in map(_named, settings.stored_rows)}
     return Result(
         [peak, ratio(samples, largest, MEMORY), _spread(curve)],
-        [Row(name, seconds) for name, seconds in samples.items()],
+        [
+            Row(name, seconds, remark=f"{1e6 * np.median(busy[name]):.1f} us of processors")
+            for name, seconds in samples.items()
+        ],
         [
             f"Seconds per row and epoch of whole fits, {N_FEATURES}-128-64-32-64-128-{N_FEATURES}, "
             f"batch 256, on the first rows of a file of {stored.n_bytes / 1e9:.2f} GB, and on "
@@ -83,7 +88,11 @@ def measure_peak(stored):
 
 
 def measure_rows(stored, settings, failures):
-    """Seconds per row and epoch: of growing parts of the file, and of an array."""
+    """Seconds per row and epoch, by the clock and of processors.
+
+    Of growing parts of the file, and of an array.
+    """
+    busy = defaultdict(list)
     least = settings.stored_rows[-2]
     in_memory = Stored(stored.path, least)
     with (
@@ -92,22 +101,24 @@ def measure_rows(stored, settings, failures):
     ):
         failures.update(failed | failed_too)
         if failures:
-            return {}
+            return {}, busy
 
-        def measure(worker, n_rows, *prepare):
+        def measure(name, worker, n_rows, *prepare):
             for method in prepare:
                 worker.call(method)
             epochs = max(1, least // n_rows)
-            return worker.call("fit", n_rows, epochs)[0] / (n_rows * epochs)
+            seconds, seconds_busy = worker.call("fit", n_rows, epochs)
+            busy[name].append(seconds_busy / (n_rows * epochs))
+            return seconds / (n_rows * epochs)
 
         memmap, array = mapped["memmap"], held[MEMORY]
         for worker in (memmap, array):
-            measure(worker, least)  # compiles
-        measures = {_named(n): lambda n=n: measure(memmap, n) for n in settings.stored_rows}
-        measures[MEMORY] = lambda: measure(array, least)
-        cold = f"{_named(stored.n_rows)}, none in the page cache"
-        measures[cold] = lambda: measure(memmap, stored.n_rows, "evict")
-        return interleave(measures, settings.rounds, failures)
+            worker.call("fit", least, 1)  # compiles
+        asked = {_named(n): (memmap, n) for n in settings.stored_rows}
+        asked[MEMORY] = array, least
+        asked[f"{_named(stored.n_rows)}, none in the page cache"] = memmap, stored.n_rows, "evict"
+        measures = {name: partial(measure, name, *args) for name, args in asked.items()}
+        return interleave(measures, settings.rounds, failures), busy
 
 
 def _named(n_rows):

@@ -1,6 +1,7 @@
 """Fits on a memory map and on an array, as contestants for a `Worker`.  Linux only."""
 
 import os
+import time
 from pathlib import Path
 
 import keras  # noqa: F401  TensorFlow is there before a fit's memory is measured
@@ -16,8 +17,11 @@ class OutOfCore:
         self.X = X
 
     def fit(self, n_rows, epochs):
+        """Return the processor time in seconds, of all threads."""
+        start = time.process_time()
         params = ARTICLES | {"warm_start": False, "epochs": epochs}
         DeepAutoencoder(**params).fit(self.X[:n_rows])
+        return time.process_time() - start
 
     def peak(self):
         """Bytes that a first fit of one epoch adds at its highest, compilation included."""
