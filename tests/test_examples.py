@@ -50,3 +50,21 @@ def test_denoising_with_clean_targets_beats_pca_and_noisy_targets_do_not_denoise
         < errors["usual program"]
     )
     assert len(plt.get_fignums()) == 2
+
+
+def numbers(out):
+    """The last number of each line, by the line's first word."""
+    return {name: float(value) for name, value in re.findall(r"^(\w+)\b.* (\d\.\d+)$", out, re.M)}
+
+
+def test_reconstruction_errors_tell_one_digit_from_the_others(capsys):
+    areas = numbers(run("plot_anomalies.py", capsys))
+    assert areas["DeepAutoencoder"] > 0.9
+    assert areas["DeepAutoencoder"] > areas["IsolationForest"]
+
+
+def test_onnx_gives_what_the_pipeline_gives(capsys):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("skl2onnx")
+    out = run("plot_onnx.py", capsys)
+    assert "agrees with the pipeline on 100.0%" in out
