@@ -72,9 +72,9 @@ error = np.mean((svd.inverse_transform(svd.transform(X_test)) - X_test.toarray()
 print(f"TruncatedSVD: mean squared error {error:.2e}")
 
 # %%
-# The two are about equal: sums of words are what a linear map does well, and 1,200 texts are few
-# to learn more from.  What the network adds is a decoder whose hidden layer can be widened where
-# there are more texts.
+# The two are about equal: sums of words are what a linear map does well, and some hundred texts
+# are few to learn more from.  What the network adds is a decoder whose hidden layer can be widened
+# where there are more texts.
 #
 # Neighbours
 # ----------
