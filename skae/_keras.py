@@ -14,11 +14,11 @@ import numpy as np
 
 from skae._architecture import Architecture, FromConfig, thaw
 from skae._parameters import did_you_mean
-from skae._quiet import without_banners
+from skae._quiet import same_environment, without_banners
 from skae._typing import Activation, Array, Floats, Tensor
 
 is_first = "tensorflow" not in sys.modules
-with without_banners():
+with same_environment(), without_banners():
     import keras
     import tensorflow as tf
 

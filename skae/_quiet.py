@@ -1,4 +1,4 @@
-"""Import TensorFlow without its banners."""
+"""Import TensorFlow without its banners, and without what it sets in the environment."""
 
 import contextlib
 import os
@@ -46,3 +46,19 @@ def without_banners():
             for line in held:
                 if not BANNER.match(line):
                     os.write(2, line)
+
+
+@contextlib.contextmanager
+def same_environment():
+    """Take back what is set in the environment meanwhile.
+
+    TensorFlow sets ``HDF5_PLUGIN_PATH`` at import, which the processes that a user starts
+    would inherit.
+    """
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        for name in [name for name in os.environ if name not in before]:
+            del os.environ[name]
+        os.environ.update(before)

@@ -16,7 +16,8 @@ DenoisingAutoencoder(
 
 def run(program, **environment):
     """Run a program; return what it wrote to standard output and to standard error."""
-    inherited = {name: os.environ[name] for name in os.environ if name != "TF_CPP_MIN_LOG_LEVEL"}
+    set_by_tensorflow = ("TF_CPP_MIN_LOG_LEVEL", "HDF5_PLUGIN_PATH")
+    inherited = {name: os.environ[name] for name in os.environ if name not in set_by_tensorflow}
     done = subprocess.run(
         [sys.executable, "-c", program],
         env=inherited | environment, capture_output=True, text=True, check=False,
