@@ -44,6 +44,16 @@ def pays_for_xla(architecture: Architecture, n_rows: int, epochs: int) -> bool:
     return steps * 2e-4 + flops * 2e-12 > 0.8
 
 
+def nameless(create: Callable[..., Any], **options: Any) -> Any:
+    """Create a variable without the name and the device that Keras asks for.
+
+    TensorFlow keeps 60 kB for each name, device and shape of a variable that there ever was, in
+    a cache that nothing public empties.  Alike, the variables of many structures share these.
+    """
+    with tf.device(None), tf.name_scope("/"):
+        return create(**options | {"name": "variable"})
+
+
 class Program:
     """One architecture's variables and its compiled steps.
 
@@ -53,18 +63,21 @@ class Program:
 
     def __init__(self, architecture: Architecture, jit: bool) -> None:
         self.lock = threading.Lock()
-        self.model = compiled_autoencoder(architecture)
-        self.optimizer = self.model.optimizer
-        flat = is_elementwise(self.optimizer)
-        self.layout = Layout(architecture.layer_sizes, flat=flat)
-        self.variables = self.model.trainable_variables
-        if flat:
-            n_parameters = sum(self.layout.sizes)
-            self.variables = [keras.Variable(np.zeros(n_parameters, np.float32), name="weights")]
-        self.optimizer.build(self.variables)
         self.has_metrics = bool(architecture.metrics)
-        if self.has_metrics:
-            build_metrics(self.model)
+        with tf.variable_creator_scope(nameless):
+            self.model = compiled_autoencoder(architecture)
+            self.optimizer = self.model.optimizer
+            flat = is_elementwise(self.optimizer)
+            self.layout = Layout(architecture.layer_sizes, flat=flat)
+            self.variables = self.model.trainable_variables
+            if flat:
+                n_parameters = sum(self.layout.sizes)
+                self.variables = [
+                    keras.Variable(np.zeros(n_parameters, np.float32), name="weights")
+                ]
+            self.optimizer.build(self.variables)
+            if self.has_metrics:
+                build_metrics(self.model)
         self.initial_state = [variable.numpy().copy() for variable in self.optimizer.variables]
         self.chunk_steps = chunk_steps(architecture)
         self.jit = jit
@@ -149,10 +162,19 @@ class Program:
                 tape.watch(values)
                 loss = self._loss(values, inputs[i], targets[i], weight[i])
                 mean = loss / tf.reduce_sum(weight[i])
-            self.optimizer.apply(tape.gradient(mean, values), self.variables)
+            gradients = tape.gradient(mean, values)
+            tf.distribute.get_replica_context().merge_call(self._apply, args=(gradients,))
             return i + 1, total + loss
 
         return _run(step, n_steps)
+
+    def _apply(self, _: object, gradients: Sequence[Tensor]) -> None:
+        """Apply gradients outside of the replica, where Keras does not sum them over replicas.
+
+        That sum registers a gradient of its own with TensorFlow for good, and its closure
+        would keep the program's whole graph, 5 MB, beyond the program.
+        """
+        self.optimizer.apply(gradients, self.variables)
 
     def _evaluate(self, inputs: Tensor, targets: Tensor, weight: Tensor, n_steps: Tensor) -> Tensor:
         """Sum of the rows' weighted losses over ``n_steps`` mini-batches."""
