@@ -23,7 +23,8 @@ activations = ("relu", "tanh", "elu", "selu", "gelu")
 # a cross-entropy's graph is still kept: its tf.custom_gradient is registered for good
 squares = {"loss": "mean_squared_error", "output_activation": "linear"}
 structures = [
-    shape | squares | {"activation": activation, "optimizer": "adam", "optimizer__beta_1": beta / 100}
+    shape | squares | {"activation": activation, "optimizer": "adam"}
+    | {"optimizer__beta_1": beta / 100}
     for beta in range(90, 98) for activation in activations for shape in shapes
 ]
 
