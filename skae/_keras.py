@@ -23,7 +23,7 @@ with same_environment(), without_banners():
     import tensorflow as tf
 
     from skae._muon import Muon
-    from skae._step import sigmoid_cross_entropy
+    from skae._step import sigmoid_cross_entropy, with_gradient
 
 if is_first and os.environ.get("OMP_NUM_THREADS", "").isdecimal():
     # joblib gives each worker its share of the cores so, and TensorFlow does not look there
@@ -334,10 +334,11 @@ def activation_function(activation: Any) -> Callable[[Tensor], Tensor]:
 
 def row_losses(
     model: Any, activation: Callable[[Tensor], Tensor]
-) -> Callable[[Tensor, Tensor], Tensor]:
-    """The compiled loss as a function of targets and logits that returns a loss per row.
+) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """The compiled loss as a function of targets and logits.
 
-    ``activation`` leads from the logits to the outputs that Keras' own losses take.
+    It returns a loss per row, and the gradient by the logits.  ``activation`` leads from the
+    logits to the outputs that Keras' own losses take.
     """
     loss = keras.losses.get(model.loss)
     if activation is keras.activations.sigmoid and _is_plain_cross_entropy(loss):
@@ -351,7 +352,7 @@ def row_losses(
             "loss must return one value for each row, of shape (n_rows,); "
             f"got {model.loss!r}, which returned shape {shape} for 2 rows."
         )
-    return lambda targets, z: loss(targets, activation(z))
+    return with_gradient(lambda targets, z: loss(targets, activation(z)))
 
 
 def _is_plain_cross_entropy(loss: Any) -> bool:

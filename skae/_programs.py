@@ -160,9 +160,10 @@ class Program:
             values = [variable.value for variable in self.variables]
             with tf.GradientTape() as tape:
                 tape.watch(values)
-                loss = self._loss(values, inputs[i], targets[i], weight[i])
-                mean = loss / tf.reduce_sum(weight[i])
-            gradients = tape.gradient(mean, values)
+                z = self._logits(values, inputs[i])
+            loss, slope = self._loss(z, inputs[i], targets[i], weight[i])
+            mean_slope = slope / tf.reduce_sum(weight[i])
+            gradients = tape.gradient(z, values, output_gradients=mean_slope)
             tf.distribute.get_replica_context().merge_call(self._apply, args=(gradients,))
             return i + 1, total + loss
 
@@ -181,17 +182,22 @@ class Program:
         values = [variable.value for variable in self.variables]
 
         def step(i: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
-            return i + 1, total + self._loss(values, inputs[i], targets[i], weight[i])
+            z = self._logits(values, inputs[i])
+            return i + 1, total + self._loss(z, inputs[i], targets[i], weight[i])[0]
 
         return _run(step, n_steps)
 
+    def _logits(self, values: Sequence[Tensor], inputs: Tensor) -> Tensor:
+        return logits(self.layout.tensors(values), self._activations[:-1], inputs)
+
     def _loss(
-        self, values: Sequence[Tensor], inputs: Tensor, targets: Tensor, weight: Tensor
-    ) -> Tensor:
-        z = logits(self.layout.tensors(values), self._activations[:-1], inputs)
+        self, z: Tensor, inputs: Tensor, targets: Tensor, weight: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Sum of a mini-batch's weighted losses, and its gradient by the logits."""
         if self.has_metrics:
             self.model.compute_metrics(inputs, targets, self._activations[-1](z), weight)
-        return tf.reduce_sum(self._row_losses(targets, z) * weight)
+        losses, slopes = self._row_losses(targets, z)
+        return tf.reduce_sum(losses * weight), slopes * weight[:, None]
 
 
 def _run(step: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], n_steps: Tensor) -> Tensor:

@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -65,27 +64,32 @@ def logits(
     return tf.nn.bias_add(tf.matmul(rows, weights[-2]), weights[-1])
 
 
-def sigmoid_cross_entropy(targets: Tensor, z: Tensor) -> Tensor:
+def sigmoid_cross_entropy(targets: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
     """Mean binary cross-entropy of each row between targets and the sigmoid of ``z``.
 
-    With e = exp(-abs(z)) it is max(z, 0) - z * target + log(1 + e), whose gradient,
-    sigmoid(z) - target, takes the same e.  The logarithms would cost a sixth of an epoch
-    of MNIST: the sum of 16 of them is the logarithm of a product, which is at most 2**16.
+    Returned with its gradient by ``z``.  With e = exp(-abs(z)) it is max(z, 0) - z * target
+    + log(1 + e), and the gradient, sigmoid(z) - target, takes the same e.  The logarithms would
+    cost a sixth of an epoch of MNIST: the sum of 16 of them is the logarithm of a product,
+    which is at most 2**16.
     """
+    e = tf.exp(tf.minimum(z, -z))  # of -abs(z) TensorFlow's graphs make one slow operation
+    total = tf.reduce_sum(tf.nn.relu(z) - z * targets, axis=1) + _sum_of_logs(1 + e)
+    sigmoid = tf.where(z >= 0, 1.0, e) / (1 + e)
+    return total / z.shape[1], (sigmoid - targets) / z.shape[1]
 
-    @tf.custom_gradient
-    def losses(z: Tensor) -> Any:
-        e = tf.exp(tf.minimum(z, -z))  # of -abs(z) TensorFlow's graphs make one slow operation
-        n_features = z.shape[1]
-        total = tf.reduce_sum(tf.nn.relu(z) - z * targets, axis=1) + _sum_of_logs(1 + e)
 
-        def gradient(upstream: Tensor) -> Tensor:
-            sigmoid = tf.where(z >= 0, 1.0, e) / (1 + e)
-            return (sigmoid - targets) * (upstream / n_features)[:, None]
+def with_gradient(
+    losses: Callable[[Tensor, Tensor], Tensor],
+) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """Have a function of targets and logits return its losses and their gradient by the logits."""
 
-        return total / n_features, gradient
+    def both(targets: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+        with tf.GradientTape() as tape:
+            tape.watch(z)
+            values = losses(targets, z)
+        return values, tape.gradient(values, z)
 
-    return losses(z)
+    return both
 
 
 def _sum_of_logs(x: Tensor) -> Tensor:

@@ -20,12 +20,10 @@ from skae import DeepAutoencoder, limit_programs
 X = load_digits().data[:64] / 16
 shapes = [{"n_components": n, "hidden_layer_sizes": h} for n in (2, 4) for h in ((), (8,))]
 activations = ("relu", "tanh", "elu", "selu", "gelu")
-# a cross-entropy's graph is still kept: its tf.custom_gradient is registered for good
-squares = {"loss": "mean_squared_error", "output_activation": "linear"}
 structures = [
-    shape | squares | {"activation": activation, "optimizer": "adam"}
+    shape | {"activation": activation, "optimizer": "adam"}
     | {"optimizer__beta_1": beta / 100}
-    for beta in range(90, 98) for activation in activations for shape in shapes
+    for beta in range(75, 100) for activation in activations for shape in shapes
 ]
 
 def resident():
@@ -48,7 +46,7 @@ def run(*args):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize(("n_fits", "n_structures"), [(500, 1), (120, 120)])
+@pytest.mark.parametrize(("n_fits", "n_structures"), [(500, 1), (500, 500)])
 def test_memory_stays_flat_after_twenty_fits(n_fits, n_structures):
     done = run(n_fits, n_structures)
 
