@@ -32,6 +32,7 @@ from skae._validation import (
     check_clean,
     check_codes,
     check_rows,
+    check_weight,
     split_rows,
     validation_rows,
     weighted_rows,
@@ -400,7 +401,7 @@ class _Autoencoder(
         check_is_fitted(self)
         return self._network.scores(check_rows(self, X, finite=False), out)
 
-    def score(self, X: Any, y: Any = None) -> float:
+    def score(self, X: Any, y: Any = None, *, sample_weight: Any = None) -> float:
         """Measure how well rows are reconstructed on the whole.
 
         Parameters
@@ -409,13 +410,20 @@ class _Autoencoder(
             Rows like those seen in `fit`; a source is read in blocks.
         y : None
             Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much each row counts.  Not negative, and not zero for all.
 
         Returns
         -------
         score : float
-            Mean of `score_samples`: higher is better, and 0 is perfect.
+            Mean of `score_samples`, weighted where there are weights: higher is better, and 0 is
+            perfect.
         """
-        return float(np.mean(self.score_samples(X), dtype=np.float64))
+        scores = self.score_samples(X)
+        if sample_weight is None:
+            return float(np.mean(scores, dtype=np.float64))
+        weight = check_weight(self, scores, sample_weight)
+        return float(np.average(scores.astype(np.float64), weights=weight))
 
     @property
     def _n_features_out(self):

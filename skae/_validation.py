@@ -108,11 +108,17 @@ def check_clean(estimator: Any, name: str, X_clean: Any, X: Matrix) -> Matrix | 
     return X_clean
 
 
-@in_numpy
 def weighted_rows(estimator: Any, X: Matrix, X_clean: Matrix | None, sample_weight: Any) -> Rows:
     """Make `Rows` of those that have a weight: a weight of zero leaves a row out."""
     if sample_weight is None:
         return Rows(X, X_clean, None, all_rows(X))
+    weight = check_weight(estimator, X, sample_weight)
+    return Rows(X, X_clean, weight, np.flatnonzero(weight))
+
+
+@in_numpy
+def check_weight(estimator: Any, X: Any, sample_weight: Any) -> Array:
+    """Validate a weight for each row of X."""
     weight = check_array(
         sample_weight,
         ensure_2d=False,
@@ -128,8 +134,8 @@ def weighted_rows(estimator: Any, X: Matrix, X_clean: Matrix | None, sample_weig
     if weight.min() < 0:
         raise ValueError(f"sample_weight must not be negative; got {weight.min():.4g}.")
     if not weight.any():
-        raise ValueError("sample_weight must not be zero for every row: nothing is left to fit.")
-    return Rows(X, X_clean, weight, np.flatnonzero(weight))
+        raise ValueError("sample_weight must not be zero for every row: no row is left.")
+    return weight
 
 
 @in_numpy

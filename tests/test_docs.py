@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [*sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "guide").glob("*.md"))]
 PACKAGES = {
     "ecosystem": ["mlflow", "onnxruntime", "skl2onnx", "skops"],
+    "searching": ["optuna", "optuna_integration"],
     "watching": ["sklearn.callback"],
 }
 BLOCK = re.compile(r"^```(pycon|python)\n(.*?)^```$", re.M | re.S)

@@ -1,4 +1,4 @@
-"""Other libraries of the field: array API, MLflow, Optuna, SHAP, imbalanced-learn."""
+"""Other libraries of the field: array API, MLflow, SHAP, imbalanced-learn."""
 
 import subprocess
 import sys
@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import config_context
-from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -176,25 +175,6 @@ def test_fitting_imports_no_mlflow():
 
 
 # ---------------------------------------------------------------------------- others
-
-
-def test_optuna_searches_the_parameters_of_a_pipeline(pipeline, X, y):
-    optuna = pytest.importorskip("optuna")
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-
-    def objective(trial):
-        params = {
-            "deepautoencoder__learning_rate": trial.suggest_float("rate", 1e-3, 1e-1, log=True),
-            "deepautoencoder__epochs": trial.suggest_int("epochs", 1, 3),
-        }
-        return cross_val_score(clone(pipeline).set_params(**params), X, y, cv=2).mean()
-
-    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
-    study.optimize(objective, n_trials=3)
-
-    best = study.best_trial
-    assert study.best_value == objective(optuna.trial.FixedTrial(best.params))
-    assert len({trial.value for trial in study.trials}) > 1
 
 
 def test_shap_explains_a_pipeline(small, X, y):
