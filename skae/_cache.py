@@ -5,7 +5,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from numbers import Integral
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from skae._architecture import Architecture
 from skae._parameters import check_number
@@ -19,26 +19,33 @@ class ProgramCache:
 
     def __init__(self, max_size: int = 32) -> None:
         self.max_size = max_size
-        self._programs: OrderedDict[tuple[Architecture, bool], Program] = OrderedDict()
+        self._programs: OrderedDict[tuple[Architecture, bool, Any], Program] = OrderedDict()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._programs)
 
     @contextlib.contextmanager
-    def borrow(self, architecture: Architecture, jit: bool) -> Iterator["Program"]:
-        """Lend the program for one fit.
+    def borrow(
+        self, architecture: Architecture, jit: bool, strategy: Any = None
+    ) -> Iterator["Program"]:
+        """Lend the program for one fit, on the replicas of ``strategy`` if that is not None.
 
         A program whose fit ended in an exception may have been left half traced: it is
         dropped.
         """
-        key = (architecture, jit)
+        key = (architecture, jit, strategy)
+        from skae._distribution import DistributedProgram
         from skae._programs import Program
 
         with self._lock:
             program = self._programs.get(key)
             if program is None:
-                program = self._programs[key] = Program(architecture, jit)
+                program = self._programs[key] = (
+                    Program(architecture, jit)
+                    if strategy is None
+                    else DistributedProgram(architecture, strategy)
+                )
             self._programs.move_to_end(key)
             self._shrink()
         try:

@@ -64,7 +64,7 @@ class Program:
     def __init__(self, architecture: Architecture, jit: bool) -> None:
         self.lock = threading.Lock()
         self.has_metrics = bool(architecture.metrics)
-        with tf.variable_creator_scope(nameless):
+        with self._creating():
             self.model = compiled_autoencoder(architecture)
             self.optimizer = self.model.optimizer
             flat = is_elementwise(self.optimizer)
@@ -89,6 +89,10 @@ class Program:
         self._batches = tf.TensorSpec((steps, architecture.batch_size, architecture.n_features))
         self._weight = tf.TensorSpec((steps, architecture.batch_size))
         self._rates = tf.TensorSpec((steps,))
+
+    def _creating(self) -> Any:
+        """Where the variables are created."""
+        return tf.variable_creator_scope(nameless)
 
     @functools.cached_property
     def train(self) -> Callable[..., Tensor]:
@@ -167,7 +171,7 @@ class Program:
             tf.distribute.get_replica_context().merge_call(self._apply, args=(gradients,))
             return i + 1, total + loss
 
-        return _run(step, n_steps)
+        return run_steps(step, n_steps)
 
     def _apply(self, _: object, gradients: Sequence[Tensor]) -> None:
         """Apply gradients outside of the replica, where Keras does not sum them over replicas.
@@ -185,7 +189,7 @@ class Program:
             z = self._logits(values, inputs[i])
             return i + 1, total + self._loss(z, inputs[i], targets[i], weight[i])[0]
 
-        return _run(step, n_steps)
+        return run_steps(step, n_steps)
 
     def _logits(self, values: Sequence[Tensor], inputs: Tensor) -> Tensor:
         return logits(self.layout.tensors(values), self._activations[:-1], inputs)
@@ -200,6 +204,6 @@ class Program:
         return tf.reduce_sum(losses * weight), slopes * weight[:, None]
 
 
-def _run(step: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], n_steps: Tensor) -> Tensor:
+def run_steps(step: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], n_steps: Tensor) -> Tensor:
     """Call ``step(i, total)`` for each mini-batch; return the total."""
     return tf.while_loop(lambda i, _: i < n_steps, step, (0, 0.0))[1]

@@ -11,6 +11,7 @@ from skae._batches import Feeder, GaussianCorruption
 from skae._cache import programs
 from skae._callbacks import KerasCallbacks
 from skae._checkpoint import Checkpoint
+from skae._distribution import check_agreement, current_strategy, lost_workers_named
 from skae._keras import initial_weights, own_learning_rate
 from skae._programs import Program, pays_for_xla
 from skae._records import Plan, Rows, Saved, State, TrainResult
@@ -55,10 +56,17 @@ def train(
         If the loss or the weights turn into NaN or infinity.
     OSError
         If the checkpoint cannot be written.
+    RuntimeError
+        If a worker of the strategy in whose scope this is called is lost.
     """
-    jit = pays_for_xla(architecture, len(rows.index), plan.epochs)
+    strategy = current_strategy()
+    jit = strategy is None and pays_for_xla(architecture, len(rows.index), plan.epochs)
     start = start or State(initial_weights(architecture, plan.seed))
-    with programs.borrow(architecture, jit) as program:
+    with contextlib.ExitStack() as stack:
+        if strategy is not None:
+            stack.enter_context(lost_workers_named(strategy))
+            check_agreement(strategy, architecture, rows, validation, plan, start, checkpoint)
+        program = stack.enter_context(programs.borrow(architecture, jit, strategy))
         same = start.optimizer == _optimizer(architecture)
         program.reset(start.weights, start.optimizer_state if same else None)
         fit = _Fit(program, architecture, rows, validation, plan, start)
