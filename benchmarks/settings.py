@@ -17,6 +17,7 @@ class Settings:
     most_epochs: int  # that are tried to reach the article's loss
     row_calls: int
     stored_rows: tuple[int, ...]  # of the file that is larger than memory, ascending
+    search_sizes: tuple[int, ...]  # bottlenecks of the grid search
     full_article: bool
     judged: bool  # whether the figures count
 
@@ -33,6 +34,7 @@ def full(full_article):
         most_epochs=20,
         row_calls=2000,
         stored_rows=(10_000, 100_000, 1_000_000, 10_000_000),
+        search_sizes=(2, 4, 8, 16, 32),
         full_article=full_article,
         judged=True,
     )
@@ -50,6 +52,7 @@ def quick(full_article):
         most_epochs=2,
         row_calls=20,
         stored_rows=(10_000, 50_000, 200_000),
+        search_sizes=(8,),
         full_article=full_article,
         judged=False,
     )

@@ -8,6 +8,7 @@ from benchmarks.cases import (
     memory,
     out_of_core,
     quality,
+    search,
     startup,
     time_to_loss,
 )
@@ -25,6 +26,7 @@ CASES = {
         startup.IMPORT,
         startup.UNPICKLE,
         digits.CASE,
+        search.CASE,
         memory.CASE,
         out_of_core.CASE,
     )

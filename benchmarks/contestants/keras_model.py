@@ -5,12 +5,12 @@ import keras
 from benchmarks.contestants.network import CODE, HIDDEN
 
 
-def models(n_features):
+def models(n_features, n_components=CODE):
     """Autoencoder and encoder, which share their layers."""
     inputs = hidden = keras.Input((n_features,))
     for units in HIDDEN:
         hidden = keras.layers.Dense(units, activation="relu")(hidden)
-    hidden = code = keras.layers.Dense(CODE, activation="relu")(hidden)
+    hidden = code = keras.layers.Dense(n_components, activation="relu")(hidden)
     for units in HIDDEN[::-1]:
         hidden = keras.layers.Dense(units, activation="relu")(hidden)
     outputs = keras.layers.Dense(n_features, activation="sigmoid")(hidden)
