@@ -12,6 +12,18 @@ from sklearn.datasets import load_digits
 from skae import DeepAutoencoder
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--long", action="store_true", help="more fits, rows and cases: hours instead of minutes"
+    )
+
+
+@pytest.fixture(scope="session")
+def long(request):
+    """Whether this is a long run, whose figures go into docs/reliability.md."""
+    return request.config.getoption("--long")
+
+
 @pytest.fixture(scope="session")
 def X():
     """300 digits of 64 pixels in [0, 1]; float64, exact in float32, and read-only."""

@@ -38,3 +38,13 @@ def test_the_code_of_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch)
             test.globs = namespace  # itself, not a copy: later blocks go on from it
             runner.run(test, clear_globs=False)
     assert runner.summarize(verbose=False).failed == 0
+
+
+def test_each_promise_names_tests_that_exist():
+    text = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if re.match(r"\| (?!promise \|)", line)]
+    for row in rows:
+        tests = re.findall(r"`(test_\w+\.py)::(test_\w+)`", row.split("|")[2])
+        assert tests, f"no test keeps {row}"
+        for file, name in tests:
+            assert f"\ndef {name}(" in (ROOT / "tests" / file).read_text(encoding="utf-8"), name
