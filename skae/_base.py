@@ -339,6 +339,12 @@ class _Autoencoder(
         -------
         X_new : ndarray of shape (n_samples, n_components)
             The codes: float32 where X is, else float64.
+
+        Raises
+        ------
+        ValueError
+            If X does not have the features seen in `fit`, or holds NaN, infinity or masked values,
+            or numbers so large that a code is beyond the dtype of the result.
         """
         check_is_fitted(self)
         return self._network.encode(check_rows(self, X, finite=False), out)
@@ -358,6 +364,12 @@ class _Autoencoder(
         -------
         X_original : ndarray of shape (n_samples, n_features)
             The reconstructed rows: float32 where X is, else float64.
+
+        Raises
+        ------
+        ValueError
+            If X does not have `n_components` features, or holds NaN, infinity or masked values,
+            or numbers so large that a row is beyond the dtype of the result.
         """
         check_is_fitted(self)
         return self._network.decode(check_codes(self, X, self._n_features_out), out)
@@ -377,6 +389,12 @@ class _Autoencoder(
         -------
         X_reconstructed : ndarray of shape (n_samples, n_features)
             float32 where X is, else float64.
+
+        Raises
+        ------
+        ValueError
+            If X does not have the features seen in `fit`, or holds NaN, infinity or masked values,
+            or numbers so large that a row is beyond the dtype of the result.
         """
         check_is_fitted(self)
         return self._network.reconstruct(check_rows(self, X, finite=False), out)
@@ -397,6 +415,12 @@ class _Autoencoder(
         scores : ndarray of shape (n_samples,)
             Minus the mean squared error over the features of each row, in squared units of X:
             at most 0, and the higher the better.
+
+        Raises
+        ------
+        ValueError
+            If X does not have the features seen in `fit`, or holds NaN, infinity or masked values,
+            or numbers so large that a score is beyond the dtype of the result.
         """
         check_is_fitted(self)
         return self._network.scores(check_rows(self, X, finite=False), out)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy import sparse
 
-from skae._records import Rows
+from skae._records import Rows, as_float32
 from skae._streams import Stream
 from skae._typing import Array, Floats, Matrix, Rng
 
@@ -53,7 +53,8 @@ class GaussianCorruption:
         else:
             noise = self.rng.standard_normal(clean.shape, dtype=np.float32)
             noise *= self.scale
-        np.add(clean, noise, out=out)
+        with as_float32():
+            np.add(clean, noise, out=out)
         if self.clip is not None:
             np.clip(out, *self.clip, out=out)
 
@@ -174,11 +175,13 @@ class Buffers:
 def take_rows(X: Matrix, index: Array, out: Array) -> None:
     """Write rows of a dense or CSR matrix to ``out``, as float32."""
     if sparse.issparse(X):
-        X[index].astype(np.float32, copy=False).toarray(out=out)
+        with as_float32():
+            X[index].astype(np.float32, copy=False).toarray(out=out)
     elif X.dtype == np.float32 and X.flags.c_contiguous:
         np.take(X, index, axis=0, out=out, mode="clip")  # other modes go through a copy
     else:
-        out[...] = X[index]
+        with as_float32():
+            out[...] = X[index]
 
 
 def flat(batches: Floats) -> Floats:

@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import validate_data
 
 from skae._parameters import check_clip, check_number, make_seed
-from skae._validation import in_numpy
+from skae._validation import in_numpy, refuse_masked
 from skae._versions import stamp, upgrade
 
 
@@ -81,6 +81,7 @@ class GaussianNoise(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             If a parameter is out of its range, or X is empty or not finite.
         """
         self._check_parameters()
+        refuse_masked("X", X)
         validate_data(self, X)
         return self
 
@@ -97,14 +98,27 @@ class GaussianNoise(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         -------
         X_noisy : ndarray of shape (n_samples, n_features)
             float32 where X is, else float64.
+
+        Raises
+        ------
+        ValueError
+            If X is not as in `fit`, or X with its noise is beyond that dtype.
         """
         self._check_parameters()
+        refuse_masked("X", X)
         X = validate_data(self, X, dtype=(np.float64, np.float32), reset=False)
         rng = np.random.default_rng(make_seed(self.random_state))
         noisy = rng.standard_normal(X.shape, dtype=X.dtype.type)
-        noisy *= self.scale
-        noisy += X
-        return noisy if self.clip is None else np.clip(noisy, *self.clip, out=noisy)
+        with np.errstate(over="ignore"):
+            noisy *= self.scale
+            noisy += X
+        if self.clip is not None:
+            np.clip(noisy, *self.clip, out=noisy)
+        if not np.isfinite(noisy).all():
+            raise ValueError(
+                f"X with its noise is beyond {noisy.dtype}: scale X, lower scale, or set clip."
+            )
+        return noisy
 
     def _check_parameters(self) -> None:
         check_number("scale", self.scale, low=0)

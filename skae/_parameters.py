@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
+FLOAT32_MAX = float(np.finfo(np.float32).max)  # training computes in float32
+
 
 def check_number(
     name: str,
@@ -18,16 +20,16 @@ def check_number(
     kind: type[Any] = Real,
     above: bool = False,
 ) -> None:
-    """Raise unless ``value`` is a finite number from ``low`` to ``high``.
+    """Raise unless ``value`` is a number from ``low`` to ``high`` that is finite in float32.
 
     ``above`` excludes ``low`` itself.
     """
     what = "an integer" if kind is Integral else "a number"
     if isinstance(value, bool | np.bool_) or not isinstance(value, kind):
         raise TypeError(f"{name} must be {what}; got {value!r} of type {type(value).__name__}.")
-    if not (low < value if above else low <= value) or not value <= high or value == np.inf:
+    if not (low < value if above else low <= value) or not value <= min(high, FLOAT32_MAX):
         bounds = f"{'above' if above else 'at least'} {low}"
-        bounds += " and finite" if high == np.inf else f" and at most {high}"
+        bounds += " and finite in float32" if high == np.inf else f" and at most {high}"
         raise ValueError(f"{name} must be {what} {bounds}; got {value!r}.")
 
 

@@ -3,7 +3,8 @@
 Nothing here needs TensorFlow: a `State` may be part of a pickle.
 """
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,19 @@ import numpy as np
 
 from skae._sources import Source
 from skae._typing import Array, Floats, Matrix
+
+
+@contextlib.contextmanager
+def as_float32() -> Iterator[None]:
+    """Convert the user's numbers to float32, and say where they are too large for it."""
+    try:
+        with np.errstate(over="raise"):
+            yield
+    except FloatingPointError as error:
+        raise ValueError(
+            "The data, or the noise on it, is too large: training computes in float32, which ends "
+            f"at {np.finfo(np.float32).max:.3g}. Scale the data (StandardScaler, RobustScaler)."
+        ) from error
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from skae._records import Rows
+from skae._records import Rows, as_float32
 from skae._sources import BUFFER_VALUES, Source
 from skae._typing import Array, Matrix, Rng
 
@@ -94,8 +94,9 @@ class Stream:
                 self._coming = [()]  # lets the last block go before the next is there
                 self._coming = next(self._blocks)
             n_rows = min(len(slots), len(self._coming[0]))
-            for array, block in zip(arrays, self._coming, strict=True):
-                array[slots[:n_rows]] = block[:n_rows]
+            with as_float32():
+                for array, block in zip(arrays, self._coming, strict=True):
+                    array[slots[:n_rows]] = block[:n_rows]
             self._coming = [block[n_rows:] for block in self._coming]
             slots = slots[n_rows:]
 

@@ -193,6 +193,9 @@ class _Fit:
         if self.validation is not None:
             self._tell("begin_validation")
             validated = {"loss": self._validate(self.validation), **self.program.metrics()}
+            if not math.isfinite(validated["loss"]):
+                what = f"the loss on the validation rows became {validated['loss']}"
+                raise self._diverged(what, len(self.history) + 1)
             self._tell("end_validation", validated)
             record |= {f"val_{name}": value for name, value in validated.items()}
         record["learning_rate"] = float(rates[-1])

@@ -36,6 +36,15 @@ def in_numpy(function: Callable[P, T]) -> Callable[P, T]:
     return wrapper
 
 
+def refuse_masked(name: str, X: Any) -> None:
+    """Refuse masked values: `numpy.asarray` would make numbers of what lies under the mask."""
+    if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
+        raise ValueError(
+            f"{name} has masked values: fill them ({name}.filled(0)), or make them NaN and impute "
+            "them (SimpleImputer)."
+        )
+
+
 @in_numpy
 def check_rows(
     estimator: Any, X: Any, *, reset: bool = False, min_samples: int = 1, finite: bool = True
@@ -50,6 +59,7 @@ def check_rows(
         head = source[0 : min(min_samples, source.shape[0])]
         validate_data(estimator, head, reset=reset, ensure_min_samples=min_samples, **ROW_FORMAT)
         return load_small(source) if finite else source
+    refuse_masked("X", X)
     X = validate_data(
         estimator,
         X,
@@ -71,6 +81,7 @@ def check_codes(estimator: Any, X: Any, n_components: int) -> Matrix:
         _check_head(estimator, source)
         X = source
     else:
+        refuse_masked("X", X)
         X = check_array(X, dtype=(np.float64, np.float32), input_name="X", estimator=estimator)
     if X.shape[1] != n_components:
         raise ValueError(
@@ -87,6 +98,7 @@ def check_matrix(estimator: Any, name: str, X: Any) -> Matrix:
         source = Source(X, name)
         _check_head(estimator, source)
         return load_small(source)
+    refuse_masked(name, X)
     return check_array(X, input_name=name, estimator=estimator, **ROW_FORMAT)
 
 
@@ -119,10 +131,11 @@ def weighted_rows(estimator: Any, X: Matrix, X_clean: Matrix | None, sample_weig
 @in_numpy
 def check_weight(estimator: Any, X: Any, sample_weight: Any) -> Array:
     """Validate a weight for each row of X."""
+    refuse_masked("sample_weight", sample_weight)
     weight = check_array(
         sample_weight,
         ensure_2d=False,
-        dtype=np.float32,
+        dtype=np.float64,
         input_name="sample_weight",
         estimator=estimator,
     )
@@ -135,7 +148,17 @@ def check_weight(estimator: Any, X: Any, sample_weight: Any) -> Array:
         raise ValueError(f"sample_weight must not be negative; got {weight.min():.4g}.")
     if not weight.any():
         raise ValueError("sample_weight must not be zero for every row: no row is left.")
-    return weight
+    return _scaled(weight)
+
+
+def _scaled(weight: Array) -> Array:
+    """Bring the largest weight to about 1, as only ratios count, and float32's range is short.
+
+    A power of two as factor rounds nothing.  What float32 cannot tell from zero then is zero.
+    """
+    weight = np.ldexp(weight, -np.frexp(weight.max())[1])
+    weight[weight < np.finfo(np.float32).tiny] = 0
+    return weight.astype(np.float32)
 
 
 @in_numpy

@@ -23,9 +23,11 @@ def test_a_number_of_another_type_is_a_type_error(value):
         check_number("k", value, low=1, kind=Integral)
 
 
-@pytest.mark.parametrize("value", [-1, -0.1, float("nan"), float("inf")])
+@pytest.mark.parametrize("value", [-1, -0.1, float("nan"), float("inf"), 1e300])
 def test_a_number_out_of_range_is_a_value_error(value):
-    with pytest.raises(ValueError, match="scale must be a number at least 0 and finite; got "):
+    with pytest.raises(
+        ValueError, match="scale must be a number at least 0 and finite in float32; got "
+    ):
         check_number("scale", value, low=0)
 
 
@@ -269,7 +271,11 @@ BAD_PARAMETERS = [
     ({"validation_fraction": 0.0}, ValueError, "validation_fraction must be a number above 0"),
     ({"validation_fraction": 1.0}, ValueError, "validation_fraction must be below 1; got 1"),
     ({"learning_rate": 0}, ValueError, "learning_rate must be a number above 0.*got 0"),
-    ({"learning_rate": np.inf}, ValueError, "learning_rate must be a number.*finite; got inf"),
+    (
+        {"learning_rate": np.inf},
+        ValueError,
+        "learning_rate must be a number.*finite in float32; got inf",
+    ),
     ({"learning_rate": "fast"}, TypeError, "learning_rate must be a number; got 'fast'"),
     ({"learning_rate_schedule": "cosin"}, ValueError, "got 'cosin'. Did you mean 'cosine'"),
     ({"learning_rate_schedule": []}, ValueError, r"learning_rate_schedule must be .*got \[\]"),
@@ -316,7 +322,7 @@ def test_a_bad_parameter_is_refused_by_fit(params, error, match, subject, X):
     ("params", "error", "match"),
     [
         ({"noise_scale": -1}, ValueError, "noise_scale must be a number at least 0.*got -1"),
-        ({"noise_scale": np.inf}, ValueError, "noise_scale must be .*finite; got inf"),
+        ({"noise_scale": np.inf}, ValueError, "noise_scale must be .*finite in float32; got inf"),
         ({"noise_scale": None}, TypeError, "noise_scale must be a number; got None"),
         ({"clip": (1, 0)}, ValueError, r"clip must be .*got \(1, 0\)"),
         ({"clip": "ab"}, ValueError, "clip must be .*got 'ab'"),
@@ -344,6 +350,7 @@ BAD_ROWS = [
     (lambda X: "digits", ValueError, "Expected 2D array"),
     (lambda X: X.astype(str), ValueError, "numeric"),
     (lambda X: X + 1j, ValueError, "Complex data not supported"),
+    (lambda X: np.ma.masked_greater(X, 0.5), ValueError, r"X has masked values: fill them"),
     (lambda X: [[{}] * 64] * 2, TypeError, "must be a string or a real number"),
 ]
 
@@ -382,6 +389,7 @@ def test_codes_of_another_width_are_refused(small, X):
         (lambda X: X[:, :5], "X_val must have the 64 features of X; got 5"),
         (lambda X: put(X, np.nan), "Input X_val contains NaN"),
         (lambda X: X[:0], r"0 sample\(s\)"),
+        (lambda X: np.ma.masked_greater(X, 0.5), "X_val has masked values"),
     ],
 )
 def test_bad_validation_rows_are_refused(X_val, match, subject, X):
@@ -417,6 +425,7 @@ def test_bad_clean_rows_are_refused(kwargs, match, subject, X):
         (np.ones((300, 1)), r"sample_weight must be of shape \(n_samples,\); got 2 dim"),
         (np.ones(3), r"inconsistent numbers of samples: \[300, 3\]"),
         (["a"] * 300, "could not convert string to float"),
+        (np.ma.masked_less(np.arange(300), 5), "sample_weight has masked values"),
     ],
 )
 def test_bad_weights_are_refused(weight, match, subject, X):
