@@ -441,13 +441,15 @@ class _Autoencoder(
         -------
         score : float
             Mean of `score_samples`, weighted where there are weights: higher is better, and 0 is
-            perfect.
+            perfect.  Computed in float64 and rounded to the seven digits that the weights, which
+            are float32, give a meaning to: so it does not depend on the number of threads, by
+            which a BLAS rounds its products.
         """
-        scores = self.score_samples(X)
-        if sample_weight is None:
-            return float(np.mean(scores, dtype=np.float64))
-        weight = check_weight(self, scores, sample_weight)
-        return float(np.average(scores.astype(np.float64), weights=weight))
+        check_is_fitted(self)
+        X = check_rows(self, X, finite=False)
+        scores = self._network.scores(X, dtype=np.dtype(np.float64))
+        weight = None if sample_weight is None else check_weight(self, scores, sample_weight)
+        return float(f"{np.average(scores, weights=weight):.7g}")
 
     @property
     def _n_features_out(self):

@@ -156,9 +156,9 @@ class Network:
     def reconstruct(self, X: Matrix, out: Any = None) -> Any:
         return self._run(X, 0, None, out)
 
-    def scores(self, X: Matrix, out: Any = None) -> Any:
+    def scores(self, X: Matrix, out: Any = None, dtype: np.dtype[Any] | None = None) -> Any:
         """Minus the mean squared error of each row's reconstruction."""
-        dtype = output_dtype(X)
+        dtype = dtype or output_dtype(X)
         return collect(self._score_blocks(X, dtype), X.shape[:1], dtype, out)
 
     def _score_blocks(self, X: Matrix, dtype: np.dtype[Any]) -> Iterator[tuple[slice, Array]]:
