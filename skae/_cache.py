@@ -29,10 +29,10 @@ class ProgramCache:
     def borrow(
         self, architecture: Architecture, jit: bool, strategy: Any = None
     ) -> Iterator["Program"]:
-        """Lend the program for one fit, on the replicas of ``strategy`` if that is not None.
+        """Lend the program to a fit, on the replicas of ``strategy`` if that is not None.
 
-        A program whose fit ended in an exception may have been left half traced: it is
-        dropped.
+        Several fits may have it at once, each by its `Lease`.  A program whose fit ended in an
+        exception may have been left half traced: it is dropped.
         """
         key = (architecture, jit, strategy)
         from skae._distribution import DistributedProgram
@@ -49,8 +49,7 @@ class ProgramCache:
             self._programs.move_to_end(key)
             self._shrink()
         try:
-            with program.lock:
-                yield program
+            yield program
         except BaseException:
             with self._lock:
                 if self._programs.get(key) is program:

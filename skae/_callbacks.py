@@ -169,7 +169,7 @@ class KerasCallbacks(Watcher):
         """Call a hook of every callback; return whether that changed the weights."""
         if hook not in self.used:
             return False
-        weights = weights or self.fit.program.weights()
+        weights = weights or self.fit.current_weights()
         rate = float(np.float32(self.rate if rate is None else rate))
         self._show(weights, rate)
         for callback in self.callbacks:
@@ -192,7 +192,7 @@ class KerasCallbacks(Watcher):
         weights = self.model.get_weights()
         if all(map(np.array_equal, weights, shown)):
             return False
-        self.fit.program.set_weights(weights)
+        self.fit.set_weights(weights)
         return True
 
     def _take_rate(self, shown: float) -> None:

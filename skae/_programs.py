@@ -17,6 +17,7 @@ from skae._keras import (
     row_losses,
     tf,
 )
+from skae._lease import Lease
 from skae._step import Layout, logits
 from skae._typing import Array, Tensor
 
@@ -57,12 +58,13 @@ def nameless(create: Callable[..., Any], **options: Any) -> Any:
 class Program:
     """One architecture's variables and its compiled steps.
 
-    The variables are scratch: every fit sets them under the lock, trains, and copies the
-    weights out.
+    The variables are scratch: every fit sets them, trains, and copies the weights out, all by its
+    `Lease`.
     """
 
     def __init__(self, architecture: Architecture, jit: bool) -> None:
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
+        self.tenant: Lease | None = None  # whose state is in the variables
         self.has_metrics = bool(architecture.metrics)
         with self._creating():
             self.model = compiled_autoencoder(architecture)
@@ -139,6 +141,18 @@ class Program:
 
     def optimizer_state(self) -> list[Array]:
         return [variable.numpy().copy() for variable in self.optimizer.variables]
+
+    def state(self) -> list[Array]:
+        """Copy all that training changes."""
+        return [variable.numpy().copy() for variable in self._changing()]
+
+    def set_state(self, state: Sequence[Array]) -> None:
+        """Undo what happened since `state` was called."""
+        for variable, value in zip(self._changing(), state, strict=True):
+            variable.assign(value)
+
+    def _changing(self) -> list[Any]:
+        return [*self.variables, *self.optimizer.variables, *self.model.metrics_variables]
 
     def metrics(self) -> dict[str, float]:
         """Return the metrics since the last call, and start them anew."""

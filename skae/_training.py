@@ -13,7 +13,8 @@ from skae._callbacks import KerasCallbacks
 from skae._checkpoint import Checkpoint
 from skae._distribution import check_agreement, current_strategy, lost_workers_named
 from skae._keras import initial_weights, own_learning_rate
-from skae._programs import Program, pays_for_xla
+from skae._lease import Lease
+from skae._programs import pays_for_xla
 from skae._records import Plan, Rows, Saved, State, TrainResult
 from skae._schedules import learning_rates, rate_and_schedule
 from skae._typing import Floats, Rng
@@ -67,9 +68,11 @@ def train(
             stack.enter_context(lost_workers_named(strategy))
             check_agreement(strategy, architecture, rows, validation, plan, start, checkpoint)
         program = stack.enter_context(programs.borrow(architecture, jit, strategy))
+        lease = stack.enter_context(Lease(program).until_done())
         same = start.optimizer == _optimizer(architecture)
-        program.reset(start.weights, start.optimizer_state if same else None)
-        fit = _Fit(program, architecture, rows, validation, plan, start)
+        with lease.held():
+            program.reset(start.weights, start.optimizer_state if same else None)
+        fit = _Fit(lease, architecture, rows, validation, plan, start)
         fit.callbacks, fit.checkpoint = callbacks, checkpoint
         fit.watchers = [*watchers] if callbacks is None else [callbacks, *watchers]
         return fit.run()
@@ -80,14 +83,14 @@ class _Fit:
 
     def __init__(
         self,
-        program: Program,
+        lease: Lease,
         architecture: Architecture,
         rows: Rows,
         validation: Rows | None,
         plan: Plan,
         start: State,
     ) -> None:
-        self.program, self.plan, self.start = program, plan, start
+        self.lease, self.plan, self.start = lease, plan, start
         self.watchers: Sequence[Watcher] = ()
         self.callbacks: KerasCallbacks | None = None
         self.checkpoint: Checkpoint | None = None
@@ -113,12 +116,14 @@ class _Fit:
             corruption = GaussianCorruption(
                 self.plan.noise_scale, self.plan.clip, len(rows.index), n_features
             )
-        steps, pad = self.program.chunk_steps, self.program.jit
+        program = self.lease.program
+        steps, pad = program.chunk_steps, program.jit
         return Feeder(rows, batch_size, steps, pad=pad, corruption=corruption)
 
     def _restore(self, saved: Saved) -> None:
         """Go on from where a fit that was killed stood."""
-        self.program.reset(saved.weights, saved.optimizer_state)
+        with self.lease.held() as program:
+            program.reset(saved.weights, saved.optimizer_state)
         self.history, self.stopped = list(saved.history), saved.stopped
         self.best_loss, self.best_weights = saved.best_loss, saved.best_weights
         self.epochs_without_gain, self.rate_factor = saved.epochs_without_gain, saved.rate_factor
@@ -127,9 +132,11 @@ class _Fit:
 
     def _save(self, checkpoint: Checkpoint) -> None:
         states, arrays = ([], []) if self.callbacks is None else self.callbacks.state()
+        with self.lease.held() as program:
+            weights, optimizer_state = program.weights(), program.optimizer_state()
         saved = Saved(
-            self.program.weights(),
-            self.program.optimizer_state(),
+            weights,
+            optimizer_state,
             self.history,
             self.best_loss,
             self.best_weights,
@@ -146,7 +153,8 @@ class _Fit:
             for watcher in self.watchers:
                 stack.callback(watcher.close)
             interrupted = self._run_epochs()
-            self.program.finish()
+            with self.lease.held() as program:
+                program.finish()
             self._check_finite()
             self._tell("end")
             return self._result(interrupted)
@@ -189,10 +197,10 @@ class _Fit:
         rng = np.random.default_rng([self.plan.seed, self.start.n_epochs + epoch])
         rates = self.rates_of(epoch)
         loss = self._train(rng, rates)
-        record = {"loss": loss, **self.program.metrics()}
+        record = {"loss": loss, **self._metrics()}
         if self.validation is not None:
             self._tell("begin_validation")
-            validated = {"loss": self._validate(self.validation), **self.program.metrics()}
+            validated = {"loss": self._validate(self.validation), **self._metrics()}
             if not math.isfinite(validated["loss"]):
                 what = f"the loss on the validation rows became {validated['loss']}"
                 raise self._diverged(what, len(self.history) + 1)
@@ -210,22 +218,39 @@ class _Fit:
 
     def _train(self, rng: Rng, rates: Floats) -> float:
         total, done = 0.0, 0
-        padded = np.zeros(len(rates) + self.program.chunk_steps, np.float32)
+        padded = np.zeros(len(rates) + self.lease.program.chunk_steps, np.float32)
         padded[: len(rates)] = rates
-        for inputs, targets, weight, n_steps in self.feeder.shuffled(rng):
-            chunk_rates = padded[done : done + len(weight)]
-            loss = float(self.program.train(inputs, targets, weight, chunk_rates, n_steps))
-            if not math.isfinite(loss):
-                raise self._diverged(f"the loss became {loss}", len(self.history) + 1)
-            total += loss
-            done += n_steps
-            self._tell("see_rows", n_steps * weight.shape[1])
+        with self._turn(self.feeder):
+            for inputs, targets, weight, n_steps in self.feeder.shuffled(rng):
+                chunk_rates = padded[done : done + len(weight)]
+                with self.lease.held() as program:
+                    loss = float(program.train(inputs, targets, weight, chunk_rates, n_steps))
+                if not math.isfinite(loss):
+                    raise self._diverged(f"the loss became {loss}", len(self.history) + 1)
+                total += loss
+                done += n_steps
+                self._tell("see_rows", n_steps * weight.shape[1])
         return total / self.feeder.rows.total_weight
 
     def _validate(self, feeder: Feeder) -> float:
         rng = np.random.default_rng([self.plan.seed, VALIDATION])  # the same noise each time
-        total = sum(float(self.program.evaluate(*chunk)) for chunk in feeder.in_order(rng))
+        total = 0.0
+        with self._turn(feeder):
+            for chunk in feeder.in_order(rng):
+                with self.lease.held() as program:
+                    total += float(program.evaluate(*chunk))
         return total / feeder.rows.total_weight
+
+    def _turn(self, feeder: Feeder) -> contextlib.AbstractContextManager[object]:
+        """Keep the program for a whole pass over rows that are read without a user's code.
+
+        Fits on several threads then take turns by the epoch, and not by the chunk.
+        """
+        return self.lease.held() if feeder.rows.in_memory else contextlib.nullcontext()
+
+    def _metrics(self) -> dict[str, float]:
+        with self.lease.held() as program:
+            return program.metrics()
 
     def _should_stop(self, loss: float, patience: int) -> bool:
         """Keep the best weights; say whether ``patience`` epochs brought no gain above ``tol``."""
@@ -233,7 +258,7 @@ class _Fit:
         if loss < self.best_loss - self.plan.tol:
             self.epochs_without_gain = 0
         if loss < self.best_loss:
-            self.best_loss, self.best_weights = loss, self.program.weights()
+            self.best_loss, self.best_weights = loss, self.current_weights()
         return self.epochs_without_gain >= patience
 
     @property
@@ -243,7 +268,17 @@ class _Fit:
 
     def weights(self) -> list[Floats]:
         """Copy the weights that a fit which ended now would leave behind."""
-        return self.best_weights or self.program.weights()
+        return self.best_weights or self.current_weights()
+
+    def current_weights(self) -> list[Floats]:
+        """Copy the weights of the moment."""
+        with self.lease.held() as program:
+            return program.weights()
+
+    def set_weights(self, weights: Sequence[Floats]) -> None:
+        """Go on from other weights."""
+        with self.lease.held() as program:
+            program.set_weights(weights)
 
     def columns(self) -> dict[str, list[float]]:
         """Return the history so far by name."""
@@ -256,13 +291,14 @@ class _Fit:
 
     def _result(self, interrupted: bool) -> TrainResult:
         n_epochs = len(self.history)
-        state = State(
-            self.program.weights(),
-            self.optimizer,
-            self.program.optimizer_state(),
-            self.n_steps,
-            self.start.n_epochs + n_epochs,
-        )
+        with self.lease.held() as program:
+            state = State(
+                program.weights(),
+                self.optimizer,
+                program.optimizer_state(),
+                self.n_steps,
+                self.start.n_epochs + n_epochs,
+            )
         return TrainResult(self.weights(), self.columns(), state, interrupted)
 
     def _diverged(self, what: str, epoch: int) -> ValueError:

@@ -11,6 +11,7 @@ import skae
 from skae import DenoisingAutoencoder, _cache, _training
 from skae._architecture import Architecture
 from skae._cache import ProgramCache
+from skae._lease import Lease
 from skae._programs import chunk_steps, pays_for_xla
 
 
@@ -191,24 +192,40 @@ def test_threads_that_fit_many_structures_get_the_bits_of_a_single_one(cache, sm
     assert len(cache) == 1
 
 
-def test_a_program_is_lent_to_one_fit_at_a_time():
-    cache = ProgramCache()
+def test_a_program_computes_for_one_fit_at_a_time():
     lent, done = threading.Event(), []
+    with ProgramCache().borrow(architecture(), False) as program:
 
-    def wait_for_it():
-        lent.wait()
-        with cache.borrow(architecture(), False):
-            done.append("second")
+        def wait_for_it():
+            lent.wait()
+            with Lease(program).held():
+                done.append("second")
 
-    thread = threading.Thread(target=wait_for_it)
-    thread.start()
-    with cache.borrow(architecture(), False):
-        lent.set()
-        thread.join(0.2)
-        done.append("first")
-    thread.join()
+        thread = threading.Thread(target=wait_for_it)
+        thread.start()
+        with Lease(program).held():
+            lent.set()
+            thread.join(0.2)
+            done.append("first")
+        thread.join()
 
     assert done == ["first", "second"]
+
+
+def test_a_program_that_changed_hands_has_the_state_it_was_left_with():
+    with ProgramCache().borrow(architecture(optimizer="adam"), False) as program:
+        leases = [Lease(program) for _ in range(3)]
+        rng = np.random.default_rng(0)
+        left = {}
+        for turn in range(9):
+            lease = leases[turn % 3]
+            with lease.held():
+                if lease in left:
+                    for a, b in zip(program.state(), left[lease], strict=True):
+                        assert_array_equal(a, b)
+                state = [rng.normal(size=a.shape).astype(a.dtype) for a in program.state()]
+                program.set_state(state)
+                left[lease] = state
 
 
 # ---------------------------------------------------------------------- rules
