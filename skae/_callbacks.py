@@ -18,6 +18,7 @@ BATCH_HOOKS = (
     "on_test_batch_begin", "on_test_batch_end",
 )  # fmt: skip
 Callback = keras.callbacks.Callback
+Stamp = tuple[str, list[bytes]]  # a value as JSON and arrays
 # Keras' own that have batch hooks, and what keeps these idle.  A loss that is not finite ends
 # every fit with an error, so nothing is left to do for TerminateOnNaN.
 BY_EPOCH = {
@@ -141,22 +142,34 @@ class KerasCallbacks(Watcher):
         """What the callbacks know that they did not when training began, for a checkpoint.
 
         Numbers, text, arrays, and lists and dicts of these are kept; open files and the like are
-        left as the resumed fit makes them.
+        left as the resumed fit makes them.  Text that was there before may name a file to write,
+        and no checkpoint changes that.
         """
         arrays: list[Array] = []
-        states = [
-            {
-                name: _encode(vars(callback)[name], arrays)
-                for name, stamp in _stamps(callback).items()
-                if before.get(name) != stamp
-            }
-            for callback, before in zip(self.callbacks, self.at_begin, strict=True)
-        ]
+        states = []
+        for callback, before in zip(self.callbacks, self.at_begin, strict=True):
+            after = _stamps(callback)
+            changed = [name for name, stamp in after.items() if before.get(name) != stamp]
+            _check_texts(callback, before, changed)
+            states.append(
+                {
+                    name: _encode(vars(callback)[name], arrays)
+                    for name in changed
+                    if _is_state(callback, name, before)
+                }
+            )
         return states, arrays
 
     def restore(self, states: list[dict[str, Any]], arrays: list[Array]) -> None:
-        for callback, state in zip(self.callbacks, states, strict=True):
-            vars(callback).update({name: _decode(value, arrays) for name, value in state.items()})
+        """Give back what `state` has kept, and change nothing else."""
+        for callback, before, state in zip(self.callbacks, self.at_begin, states, strict=True):
+            for name, value in state.items():
+                if not _is_state(callback, name, before):
+                    raise ValueError(
+                        f"The checkpoint is damaged: it would change {name!r} of the callback "
+                        f"{type(callback).__name__}. Delete it to train anew."
+                    )
+                vars(callback)[name] = _decode(value, arrays)
 
     def _call(
         self,
@@ -212,9 +225,9 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float | np.number)
 
 
-def _stamps(callback: object) -> dict[str, tuple[str, list[bytes]]]:
+def _stamps(callback: object) -> dict[str, Stamp]:
     """Know each attribute that `_encode` takes by its value."""
-    stamps: dict[str, tuple[str, list[bytes]]] = {}
+    stamps: dict[str, Stamp] = {}
     for name, value in vars(callback).items():
         arrays: list[Array] = []
         try:
@@ -223,6 +236,25 @@ def _stamps(callback: object) -> dict[str, tuple[str, list[bytes]]]:
             continue
         stamps[name] = text, [array.tobytes() for array in arrays]
     return stamps
+
+
+def _is_text(stamp: Stamp) -> bool:
+    return stamp[0].startswith('"')
+
+
+def _check_texts(callback: object, before: dict[str, Stamp], changed: list[str]) -> None:
+    for name in changed:
+        if name in before and _is_text(before[name]):
+            raise ValueError(
+                f"callbacks: {type(callback).__name__} has changed its text {name!r}, which no "
+                "checkpoint can give back, as text may name a file to write. Keep a number "
+                "instead, or leave out checkpoint."
+            )
+
+
+def _is_state(callback: object, name: str, before: dict[str, Stamp]) -> bool:
+    """Whether an attribute is new, or one that had a value of `_encode`'s, other than text."""
+    return not _is_text(before[name]) if name in before else not hasattr(callback, name)
 
 
 def _encode(value: Any, arrays: list[Array]) -> Any:
@@ -245,12 +277,23 @@ def _encode(value: Any, arrays: list[Array]) -> Any:
 
 
 def _decode(value: Any, arrays: list[Array]) -> Any:
+    """Undo `_encode`; raise ValueError where the value is none of its."""
+    try:
+        return _decoded(value, arrays)
+    except (KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(
+            "The checkpoint is damaged: what it knows of the callbacks cannot be read. Delete it "
+            "to train anew."
+        ) from error
+
+
+def _decoded(value: Any, arrays: list[Array]) -> Any:
     if isinstance(value, list):
-        return [_decode(item, arrays) for item in value]
+        return [_decoded(item, arrays) for item in value]
     if not isinstance(value, dict):
         return value
     if "array" in value:
         return arrays[value["array"]]
     if "op" in value:
         return getattr(keras.ops, value["op"])
-    return {key: _decode(item, arrays) for key, item in value["dict"]}
+    return {key: _decoded(item, arrays) for key, item in value["dict"]}

@@ -4,6 +4,7 @@ A file is a line that names the format, a line with the checksum of all that fol
 archive of arrays and JSON.  Reading one runs no code of its own: there is no pickle inside.
 """
 
+import contextlib
 import hashlib
 import io
 import json
@@ -13,7 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from skae._archive import read_arrays
 from skae._records import Saved
+from skae._typing import Array, Floats
 
 FORMAT = b"skae checkpoint 1\n"
 DIGEST_BYTES = 32
@@ -54,13 +57,25 @@ class Checkpoint:
         with open(path, "rb") as file:
             head, body = file.read(HEAD_BYTES), file.read()
         _check_head(path, head, body)
-        identity, saved = _unpack(body)
+        try:
+            identity, saved = _unpack(body)
+        except ValueError as error:
+            raise ValueError(_damaged(path, str(error))) from error
         return cls(path, identity, saved, head)
 
     @property
     def seed(self) -> int | None:
         """The seed of the fit that the file is of, or None."""
         return None if self.identity is None else self.identity["random_state"]
+
+    def check_arrays(self, weights: list[Floats], optimizer_state: list[Array]) -> None:
+        """Raise ValueError where the file's arrays are not of the shapes and types of a fit's."""
+        assert self.saved is not None
+        theirs = self.saved.weights, self.saved.optimizer_state, self.saved.best_weights or weights
+        for there, here in zip(theirs, (weights, optimizer_state, weights), strict=True):
+            kinds = [[(array.shape, array.dtype) for array in arrays] for arrays in (there, here)]
+            if kinds[0] != kinds[1]:
+                raise ValueError(_damaged(self.path, "its arrays are not those of this network"))
 
     def claim(self, identity: dict[str, Any]) -> None:
         """Take the file for the fit of this ``identity``; raise where it belongs to another."""
@@ -88,7 +103,9 @@ class Checkpoint:
         head = FORMAT + _digest(body) + b"\n"
         beside = f"{self.path}.tmp"
         try:
-            with open(beside, "wb") as file:
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(beside)  # of a fit that was killed, or a link that someone put there
+            with open(beside, "xb") as file:
                 file.write(head)
                 file.write(body)
                 file.flush()
@@ -129,10 +146,14 @@ def _check_head(path: str, head: bytes, body: bytes) -> None:
             "anew."
         )
     if head != FORMAT + _digest(body) + b"\n":
-        raise ValueError(
-            f"checkpoint={path!r} is damaged: it does not have the checksum that it was written "
-            "with. Put a copy of it in its place, or delete it to train anew."
-        )
+        raise ValueError(_damaged(path, "it does not have the checksum that it was written with"))
+
+
+def _damaged(path: str, what: str) -> str:
+    return (
+        f"checkpoint={path!r} is damaged: {what}. Put a copy of it in its place, or delete it to "
+        "train anew."
+    )
 
 
 def _digest(body: bytes | memoryview) -> bytes:
@@ -154,14 +175,34 @@ def _pack(identity: dict[str, Any] | None, saved: Saved) -> memoryview:
 
 
 def _unpack(body: bytes) -> tuple[dict[str, Any], Saved]:
-    with np.load(io.BytesIO(body), allow_pickle=False) as archive:
-        content = json.loads(archive["json"].tobytes())
-        groups: dict[str, Any] = {
-            group: [archive[name] for name in archive.files if name.startswith(f"{group}.")]
-            for group in GROUPS
-        }
+    """Undo `_pack`; raise ValueError, with the clause that says why, for any other body."""
+    arrays = read_arrays(io.BytesIO(body), max_bytes=len(body))
+    groups: dict[str, Any] = {
+        group: [array for name, array in arrays.items() if name.startswith(f"{group}.")]
+        for group in GROUPS
+    }
     groups["best_weights"] = groups["best_weights"] or None
-    return content["identity"], Saved(**groups, **content["saved"])
+    try:
+        content = json.loads(arrays["json"].tobytes())
+        identity, saved = content["identity"], Saved(**groups, **content["saved"])
+        if not isinstance(identity["random_state"], int):
+            raise TypeError("random_state is no integer")
+        _check_types(saved)
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError("it holds something else than what a fit has written") from error
+    return identity, saved
+
+
+def _check_types(saved: Saved) -> None:
+    """Raise TypeError where a value from JSON is not of the type that a fit goes on with."""
+    for record in saved.history:
+        if not all(isinstance(value, int | float) for value in record.values()):
+            raise TypeError(f"a record of its history is {record}")
+    numbers = saved.best_loss, saved.epochs_without_gain, saved.rate_factor
+    if not all(isinstance(number, int | float) for number in numbers):
+        raise TypeError(f"of three numbers it holds {numbers}")
+    if not (isinstance(saved.stopped, bool) and isinstance(saved.callbacks, list)):
+        raise TypeError("training has stopped or not, and callbacks are a list")
 
 
 def _difference(name: str, there: dict[str, Any], here: dict[str, Any]) -> str:

@@ -4,7 +4,6 @@ Imported inside ``fit`` and by the Keras attributes, never with the package.
 """
 
 import inspect
-import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -40,7 +39,6 @@ LOSSES = {
     for name, value in vars(keras.losses).items()
     if inspect.isclass(value) and issubclass(value, keras.losses.Loss)
 }
-NAMESPACES = ("optimizers", "losses", "metrics")  # whose classes may be parameters
 WRAPPERS = ("Optimizer", "LossScaleOptimizer", "MultiOptimizer")  # no optimizers by themselves
 OPTIMIZERS = {
     name.lower(): value
@@ -369,39 +367,6 @@ def build_metrics(model: Any) -> None:
     example = np.zeros((2, model.output_shape[-1]), np.float32)
     model.compute_metrics(example, example, example, np.ones(2, np.float32))
     model.reset_metrics()
-
-
-def to_json(value: Any) -> str | None:
-    """Configuration of what Keras can make again from it: its own objects, classes and functions.
-
-    None for everything else, such as a user's function.
-    """
-    if inspect.isclass(value):
-        for part in NAMESPACES:
-            name = getattr(value, "__name__", "")
-            if getattr(getattr(keras, part), name, None) is value:
-                return json.dumps([part, name])
-        return None
-    try:
-        config = json.dumps(keras.saving.serialize_keras_object(value))
-        return config if _is_same(from_json(config), value) else None
-    except (TypeError, ValueError, AttributeError, NotImplementedError):
-        return None
-
-
-def from_json(config: str) -> Any:
-    """Undo `to_json`.  Keras makes nothing but objects of its own and of registered classes."""
-    made = json.loads(config)
-    if isinstance(made, list) and made[0] in NAMESPACES:
-        return getattr(getattr(keras, made[0]), made[1])
-    return keras.saving.deserialize_keras_object(made)
-
-
-def _is_same(copy: Any, value: Any) -> bool:
-    """Whether a copy is of the value's type; another function may have the name of Keras' own."""
-    if isinstance(value, list | tuple):
-        return len(copy) == len(value) and all(map(_is_same, copy, value))
-    return copy is value if inspect.isroutine(value) else type(copy) is type(value)
 
 
 __all__ = ["keras", "tf"]

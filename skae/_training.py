@@ -163,7 +163,8 @@ class _Fit:
         """Train epoch by epoch; return whether Ctrl-C ended it."""
         try:
             saved = self.checkpoint and self.checkpoint.saved
-            if saved:
+            if self.checkpoint and saved:
+                self.checkpoint.check_arrays(self.program.weights(), self.program.optimizer_state())
                 self.first_epoch = self.epochs if saved.stopped else len(saved.history)
             self._tell("begin", self)
             if saved:

@@ -1,9 +1,11 @@
 """Keep what a release pickles: ``python tests/pickles/write.py`` writes ``VERSION.pickle`` here.
 
-Run it once for each release; `tests/test_versions.py` loads all of these files for ever.
+Run it once for each release; `tests/test_versions.py` loads all of these files for ever.  Until
+the changelog has the release's date it may be written anew, and afterwards no more.
 """
 
 import pickle
+import sys
 from pathlib import Path
 
 import keras
@@ -27,7 +29,15 @@ def estimators():
     ).fit(X)
 
 
+def is_released(version):
+    changelog = Path(__file__).parents[2] / "CHANGELOG.md"
+    return f"## [{version}] - unreleased" not in changelog.read_text(encoding="utf-8")
+
+
 def main():
+    file = Path(__file__).with_name(f"{skae.__version__}.pickle")
+    if file.exists() and is_released(skae.__version__):
+        sys.exit(f"{file} is of a release, and stays as it is.")
     kept = {
         "X": X,
         "noise": skae.GaussianNoise(0.1, random_state=0).fit(X),
@@ -36,7 +46,6 @@ def main():
             for estimator in estimators()
         ],
     }
-    file = Path(__file__).with_name(f"{skae.__version__}.pickle")
     file.write_bytes(pickle.dumps(kept, protocol=5))
     print(f"{file}: {file.stat().st_size:,} bytes")
 

@@ -1,0 +1,40 @@
+"""NumPy archives from anywhere: numbers come out of them, or a ValueError."""
+
+import struct
+import tokenize
+import zipfile
+import zlib
+from typing import Any
+
+import numpy as np
+
+from skae._typing import Array
+
+# What NumPy and the archive raise where they meet what nobody has saved.
+BAD_CONTENT = (
+    ValueError, TypeError, AttributeError, KeyError, IndexError, EOFError, MemoryError,
+    OverflowError, RecursionError, RuntimeError, SyntaxError, struct.error, tokenize.TokenError,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+
+
+def read_arrays(file: Any, max_bytes: int) -> dict[str, Array]:
+    """Read every array of an ``.npz`` file; no pickle is opened, and no bomb unpacked.
+
+    Raises
+    ------
+    ValueError
+        With the clause that says why, if it is no such file, or is larger than ``max_bytes`` when
+        unpacked.
+    """
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            n_bytes = sum(member.file_size for member in archive.zip.infolist())
+            arrays = dict(archive) if n_bytes <= max_bytes else {}
+    except BAD_CONTENT as error:
+        raise ValueError("it is not a complete .npz file of numbers") from error
+    if n_bytes > max_bytes:
+        raise ValueError(f"it unpacks to {n_bytes:,} bytes, where {max_bytes:,} are the most")
+    if not all(isinstance(array, np.ndarray) for array in arrays.values()):
+        raise ValueError("it holds something else than arrays")
+    return arrays
