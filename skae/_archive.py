@@ -1,10 +1,10 @@
 """NumPy archives from anywhere: numbers come out of them, or a ValueError."""
 
+import io
 import struct
 import tokenize
 import zipfile
 import zlib
-from typing import Any
 
 import numpy as np
 
@@ -18,8 +18,8 @@ BAD_CONTENT = (
 )  # fmt: skip
 
 
-def read_arrays(file: Any, max_bytes: int) -> dict[str, Array]:
-    """Read every array of an ``.npz`` file; no pickle is opened, and no bomb unpacked.
+def read_arrays(content: bytes, max_bytes: int) -> dict[str, Array]:
+    """Read every array of an ``.npz`` file's content; no pickle is opened, and no bomb unpacked.
 
     Raises
     ------
@@ -28,7 +28,7 @@ def read_arrays(file: Any, max_bytes: int) -> dict[str, Array]:
         unpacked.
     """
     try:
-        with np.load(file, allow_pickle=False) as archive:
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
             n_bytes = sum(member.file_size for member in archive.zip.infolist())
             arrays = dict(archive) if n_bytes <= max_bytes else {}
     except BAD_CONTENT as error:

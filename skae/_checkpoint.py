@@ -176,7 +176,7 @@ def _pack(identity: dict[str, Any] | None, saved: Saved) -> memoryview:
 
 def _unpack(body: bytes) -> tuple[dict[str, Any], Saved]:
     """Undo `_pack`; raise ValueError, with the clause that says why, for any other body."""
-    arrays = read_arrays(io.BytesIO(body), max_bytes=len(body))
+    arrays = read_arrays(body, max_bytes=len(body))
     groups: dict[str, Any] = {
         group: [array for name, array in arrays.items() if name.startswith(f"{group}.")]
         for group in GROUPS

@@ -120,9 +120,10 @@ class _Fit:
         steps, pad = program.chunk_steps, program.jit
         return Feeder(rows, batch_size, steps, pad=pad, corruption=corruption)
 
-    def _restore(self, saved: Saved) -> None:
+    def _restore(self, checkpoint: Checkpoint, saved: Saved) -> None:
         """Go on from where a fit that was killed stood."""
         with self.lease.held() as program:
+            checkpoint.check_arrays(program.weights(), program.optimizer_state())
             program.reset(saved.weights, saved.optimizer_state)
         self.history, self.stopped = list(saved.history), saved.stopped
         self.best_loss, self.best_weights = saved.best_loss, saved.best_weights
@@ -163,12 +164,11 @@ class _Fit:
         """Train epoch by epoch; return whether Ctrl-C ended it."""
         try:
             saved = self.checkpoint and self.checkpoint.saved
-            if self.checkpoint and saved:
-                self.checkpoint.check_arrays(self.program.weights(), self.program.optimizer_state())
+            if saved:
                 self.first_epoch = self.epochs if saved.stopped else len(saved.history)
             self._tell("begin", self)
-            if saved:
-                self._restore(saved)
+            if self.checkpoint and saved:
+                self._restore(self.checkpoint, saved)
             for epoch in range(self.first_epoch, self.epochs):
                 self._epoch(epoch)
                 if self.checkpoint is not None:

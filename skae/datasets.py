@@ -102,8 +102,8 @@ def load_mnist_sample() -> Bunch:
     >>> mnist.X_train.shape, mnist.X_test.shape
     ((6000, 784), (1000, 784))
     """
-    with resources.files("skae.data").joinpath("mnist_sample.npz").open("rb") as file:
-        return _bunch(_read(file), "the sample that comes with skae")
+    file = resources.files("skae.data").joinpath("mnist_sample.npz")
+    return _bunch(_read(file), "the sample that comes with skae")
 
 
 def _load_given(name: str, value: str | os.PathLike[str]) -> Bunch:
@@ -167,9 +167,10 @@ def _answers(url: str, seconds: float) -> bool:
     return bool(answers)
 
 
-def _read(file: Any) -> list[Array]:
+def _read(path: Any) -> list[Array]:
     """Read the four arrays; raise ValueError, with the clause that says why, without them."""
-    archive = read_arrays(file, MAX_BYTES)
+    with path.open("rb") as file:
+        archive = read_arrays(file.read(MAX_BYTES), MAX_BYTES)
     if not archive.keys() >= set(KEYS):
         raise ValueError(f"it holds {sorted(archive)} and not all of {sorted(KEYS)}")
     arrays = [archive[key] for key in KEYS]
