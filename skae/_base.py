@@ -1,6 +1,5 @@
 """The estimators: scikit-learn's contract around the engine, and nothing else."""
 
-import contextlib
 import inspect
 import os
 import warnings
@@ -34,6 +33,7 @@ from skae._validation import (
     check_rows,
     check_weight,
     split_rows,
+    unchanged_on_error,
     validation_rows,
     weighted_rows,
 )
@@ -170,7 +170,7 @@ class _Autoencoder(
 
     def _fit(self, X: Any, y: Any = None, **kwargs: Any) -> Self:
         """Train, and leave the estimator as it was where that fails."""
-        with self._unchanged_on_error():
+        with unchanged_on_error(self):
             result = self._train(X, y, **kwargs)
         if not kwargs.get("single_epoch"):
             log_history(self.history_)
@@ -293,17 +293,6 @@ class _Autoencoder(
         if plan.patience is not None:
             return split_rows(rows, self.validation_fraction, plan.seed)
         return rows, None
-
-    @contextlib.contextmanager
-    def _unchanged_on_error(self):
-        """Put every attribute back where a fit fails."""
-        before = vars(self).copy()
-        try:
-            yield
-        except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
-            raise
 
     def _start(self, architecture, single_epoch):
         """Where ``partial_fit`` or a warm start goes on from."""

@@ -5,14 +5,16 @@ Imported inside ``fit`` and by the Keras attributes, never with the package.
 
 import inspect
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
-from skae._architecture import Architecture, FromConfig, thaw
-from skae._parameters import did_you_mean
+from skae._architecture import Architecture, FromConfig, name_of, thaw
+from skae._parameters import FLOAT32_MAX, did_you_mean
 from skae._quiet import same_environment, without_banners
 from skae._typing import Activation, Array, Floats, Tensor
 
@@ -47,6 +49,11 @@ OPTIMIZERS = {
     and issubclass(value, keras.optimizers.Optimizer)
     and name not in WRAPPERS
 } | {"muon": Muon}
+ACTIVATIONS = [
+    name
+    for name, function in vars(keras.activations).items()
+    if inspect.isfunction(function) and name not in ("get", "serialize", "deserialize")
+]
 ELEMENTWISE = {
     OPTIMIZERS[name]
     for name in (
@@ -69,6 +76,11 @@ def optimizer_class(optimizer: Any) -> Any:
     if not issubclass(kind, keras.optimizers.Optimizer):
         raise TypeError(
             f"optimizer must be a name, a Keras optimizer class or an instance; got {optimizer!r}."
+        )
+    if kind.__module__.startswith("keras.") and kind.__name__ in WRAPPERS:
+        raise ValueError(
+            f"optimizer must be one that trains by itself, one of {sorted(OPTIMIZERS)}; got "
+            f"{kind.__name__}, which wraps others."
         )
     return kind
 
@@ -168,11 +180,32 @@ def check_activation(name: str, value: Any) -> None:
     try:
         keras.activations.get(value)
     except (ValueError, TypeError) as error:
-        known = [key for key, f in vars(keras.activations).items() if inspect.isfunction(f)]
         raise ValueError(
             f"{name} must be the name of a Keras activation or a function; "
-            f"got {value!r}.{did_you_mean(value, known)}"
+            f"got {value!r}.{did_you_mean(value, ACTIVATIONS)}"
         ) from error
+
+
+def _check_shape(name: str, value: Any, width: int) -> None:
+    """Refuse what is no function from tensor to tensor of the same shape."""
+    try:
+        shape = tuple(keras.activations.get(value)(keras.ops.zeros((2, width))).shape)
+    except Exception as error:
+        raise ValueError(
+            f"{name} must be a function of one tensor; got {value!r}, which fails for 2 rows of "
+            f"width {width}: {plain(error)}"
+        ) from error
+    if shape != (2, width):
+        raise ValueError(
+            f"{name} must keep the shape of its input; got {value!r}, which makes {shape} of "
+            f"{(2, width)}."
+        )
+
+
+def plain(error: Exception) -> str:
+    """What an error says, without the names of operations that TensorFlow adds."""
+    first_line = (str(error) or type(error).__name__).splitlines()[0]
+    return re.sub(r" for '?\{\{.*|\{\{[^}]*\}\} ?", "", first_line)
 
 
 def activation_name(function: Callable[..., Any]) -> Activation:
@@ -195,8 +228,10 @@ def check_names(architecture: Architecture) -> None:
     loss_class(architecture.loss)
     for which in ("optimizer", "loss"):
         _check_whole(which, getattr(architecture, which))
-    for name, _ in architecture.options:
+    for name, value in architecture.options:
         check_option(name, architecture.optimizer, architecture.loss)
+        if isinstance(value, Real) and not abs(value) <= FLOAT32_MAX:
+            raise ValueError(f"{name} must be finite in float32; got {value!r}.")
     for metric in thaw(architecture.metrics):
         _check_metric(metric)
 
@@ -273,6 +308,12 @@ def models_with_weights(
     return models
 
 
+def _layer_activations(architecture: Architecture) -> list[str]:
+    """Name the parameter that gives each layer's activation."""
+    hidden = ["activation"] * len(architecture.hidden_layer_sizes)
+    return [*hidden, "code_activation", *hidden, "output_activation"]
+
+
 def _layer_names(n_layers: int, n_encoder_layers: int) -> list[str]:
     encoder = [f"encoder_{i}" for i in range(1, n_encoder_layers)]
     decoder = [f"decoder_{i}" for i in range(1, n_layers - n_encoder_layers)]
@@ -294,12 +335,16 @@ def compiled_autoencoder(architecture: Architecture) -> Any:
     from scikeras.wrappers import BaseWrapper
 
     check_names(architecture)
+    widths = architecture.layer_sizes[1:]
+    for which, width in zip(_layer_activations(architecture), widths, strict=True):
+        _check_shape(which, getattr(architecture, which), width)
     options = dict(architecture.options)
     optimizer, loss = thaw(architecture.optimizer), thaw(architecture.loss)
     if isinstance(optimizer, str):
         optimizer = optimizer_class(optimizer)  # "muon" is ours, and Keras forgets "lamb"
-    if any(name.startswith("loss__") for name in options):
-        loss = loss_class(loss)  # scikeras passes parameters to classes only
+    # scikeras passes parameters to classes only, and Keras does not know every class by its name
+    if any(name.startswith("loss__") for name in options) or loss in LOSSES:
+        loss = loss_class(loss)
 
     def model(compile_kwargs: dict[str, Any]) -> Any:
         *_, autoencoder = build_models(
@@ -341,14 +386,21 @@ def row_losses(
     loss = keras.losses.get(model.loss)
     if activation is keras.activations.sigmoid and _is_plain_cross_entropy(loss):
         return sigmoid_cross_entropy
+    name = name_of(loss)
     if isinstance(loss, keras.losses.Loss):
         loss = loss.call  # before the reduction: the rows are weighted and summed here
     example = keras.ops.full((2, model.output_shape[-1]), 0.5)
-    shape = tuple(loss(example, example).shape)
+    try:
+        shape = tuple(loss(example, example).shape)
+    except Exception as error:
+        raise ValueError(
+            "loss must compare rows of numbers with rows of numbers; got "
+            f"{name}, which fails for 2 rows: {plain(error)}"
+        ) from error
     if shape != (2,):
         raise ValueError(
             "loss must return one value for each row, of shape (n_rows,); "
-            f"got {model.loss!r}, which returned shape {shape} for 2 rows."
+            f"got {name}, which returned shape {shape} for 2 rows."
         )
     return with_gradient(lambda targets, z: loss(targets, activation(z)))
 

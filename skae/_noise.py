@@ -6,8 +6,9 @@ import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import validate_data
 
+from skae._forward import output_dtype
 from skae._parameters import check_clip, check_number, make_seed
-from skae._validation import in_numpy, refuse_masked
+from skae._validation import check_dtype, in_numpy, refuse_masked, unchanged_on_error
 from skae._versions import stamp, upgrade
 
 
@@ -82,7 +83,8 @@ class GaussianNoise(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """
         self._check_parameters()
         refuse_masked("X", X)
-        validate_data(self, X)
+        with unchanged_on_error(self):
+            check_dtype("X", validate_data(self, X))
         return self
 
     @in_numpy
@@ -106,9 +108,9 @@ class GaussianNoise(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """
         self._check_parameters()
         refuse_masked("X", X)
-        X = validate_data(self, X, dtype=(np.float64, np.float32), reset=False)
+        X = check_dtype("X", validate_data(self, X, reset=False))
         rng = np.random.default_rng(make_seed(self.random_state))
-        noisy = rng.standard_normal(X.shape, dtype=X.dtype.type)
+        noisy = rng.standard_normal(X.shape, dtype=output_dtype(X).type)
         with np.errstate(over="ignore"):
             noisy *= self.scale
             noisy += X

@@ -14,6 +14,7 @@ from skae._keras import (
     compiled_autoencoder,
     is_elementwise,
     keras,
+    plain,
     row_losses,
     tf,
 )
@@ -103,16 +104,22 @@ class Program:
         A concrete function, as TensorFlow takes the first traces of several ``tf.function`` of
         one method for retraces, and warns.
         """
-        return self._compile(self._train).get_concrete_function(
-            self._batches, self._batches, self._weight, self._rates, N_STEPS
+        return self._trace(
+            self._train, self._batches, self._batches, self._weight, self._rates, N_STEPS
         )
 
     @functools.cached_property
     def evaluate(self) -> Callable[..., Tensor]:
         """The compiled `_evaluate`."""
-        return self._compile(self._evaluate).get_concrete_function(
-            self._batches, self._batches, self._weight, N_STEPS
-        )
+        return self._trace(self._evaluate, self._batches, self._batches, self._weight, N_STEPS)
+
+    def _trace(self, function: Callable[..., Tensor], *specs: Any) -> Callable[..., Tensor]:
+        try:
+            return self._compile(function).get_concrete_function(*specs)
+        except (ValueError, TypeError) as error:
+            raise type(error)(
+                f"The parameters give no program that can be compiled: {plain(error)}"
+            ) from error
 
     def _compile(self, function: Callable[..., Tensor]) -> Any:
         # without AutoGraph the user's functions run as written, as in Keras

@@ -1,7 +1,8 @@
 """From what the user passes to `fit` to the rows that the engine takes."""
 
+import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
@@ -34,6 +35,25 @@ def in_numpy(function: Callable[P, T]) -> Callable[P, T]:
             return function(*args, **kwargs)
 
     return wrapper
+
+
+@contextlib.contextmanager
+def unchanged_on_error(estimator: Any) -> Iterator[None]:
+    """Put every attribute back where a fit fails."""
+    before = vars(estimator).copy()
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
+
+
+def check_dtype(name: str, X: Matrix) -> Matrix:
+    """Refuse dates and durations, which NumPy would convert to numbers."""
+    if X.dtype.kind not in "biuf":
+        raise ValueError(f"{name} must hold numbers; got dtype {X.dtype}.")
+    return X
 
 
 def refuse_masked(name: str, X: Any) -> None:
@@ -70,7 +90,7 @@ def check_rows(
     )
     if X.dtype == object:  # from a list: only what shows its dtype is converted at once
         X = check_array(X, input_name="X", estimator=estimator, **ROW_FORMAT)
-    return X
+    return check_dtype("X", X)
 
 
 @in_numpy
@@ -82,7 +102,7 @@ def check_codes(estimator: Any, X: Any, n_components: int) -> Matrix:
         X = source
     else:
         refuse_masked("X", X)
-        X = check_array(X, dtype=(np.float64, np.float32), input_name="X", estimator=estimator)
+        X = check_dtype("X", check_array(X, input_name="X", estimator=estimator))
     if X.shape[1] != n_components:
         raise ValueError(
             f"X has {X.shape[1]} features, but the codes of {type(estimator).__name__} "
@@ -99,7 +119,8 @@ def check_matrix(estimator: Any, name: str, X: Any) -> Matrix:
         _check_head(estimator, source)
         return load_small(source)
     refuse_masked(name, X)
-    return check_array(X, input_name=name, estimator=estimator, **ROW_FORMAT)
+    X = check_array(X, input_name=name, estimator=estimator, **ROW_FORMAT)
+    return check_dtype(name, X)
 
 
 def _check_head(estimator: Any, source: Source) -> None:

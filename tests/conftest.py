@@ -6,16 +6,30 @@ import os
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
 import pytest
+from hypothesis import HealthCheck, settings
 from matplotlib import pyplot as plt
 from sklearn.datasets import load_digits
 
 from skae import DeepAutoencoder
+
+# No deadline: a first case compiles.  No database: nothing is written.
+COMMON = {
+    "deadline": None,
+    "database": None,
+    "suppress_health_check": [HealthCheck.too_slow, HealthCheck.filter_too_much],
+}
+settings.register_profile("short", max_examples=25, derandomize=True, **COMMON)
+settings.register_profile("long", max_examples=1000, **COMMON)
 
 
 def pytest_addoption(parser):
     parser.addoption(
         "--long", action="store_true", help="more fits, rows and cases: hours instead of minutes"
     )
+
+
+def pytest_configure(config):
+    settings.load_profile("long" if config.getoption("--long") else "short")
 
 
 @pytest.fixture(scope="session")
