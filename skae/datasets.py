@@ -15,6 +15,8 @@ from sklearn.utils import Bunch
 from skae._archive import read_arrays
 from skae._typing import Array
 
+__all__ = ["load_mnist", "load_mnist_sample"]
+
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
 SECONDS_TO_ANSWER = 5
