@@ -19,13 +19,24 @@ BAD_CONTENT = (
 
 
 def read_arrays(content: bytes, max_bytes: int) -> dict[str, Array]:
-    """Read every array of an ``.npz`` file's content; no pickle is opened, and no bomb unpacked.
+    """Read every array of an ``.npz`` file; no pickle is opened, and no bomb unpacked.
+
+    Parameters
+    ----------
+    content : bytes
+        The file's.
+    max_bytes : int
+        How many it may be when unpacked.
+
+    Returns
+    -------
+    arrays : dict of str to ndarray
+        By their names.
 
     Raises
     ------
     ValueError
-        With the clause that says why, if it is no such file, or is larger than ``max_bytes`` when
-        unpacked.
+        With the clause that says why, if it is no such file, or is larger.
     """
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
