@@ -438,7 +438,11 @@ class _Autoencoder(
         X = check_rows(self, X, finite=False)
         scores = self._network.scores(X, dtype=np.dtype(np.float64))
         weight = None if sample_weight is None else check_weight(self, scores, sample_weight)
-        return float(f"{np.average(scores, weights=weight):.7g}")
+        with np.errstate(over="ignore"):
+            mean = np.average(scores, weights=weight)
+        if not np.isfinite(mean):
+            raise ValueError("The sum of the scores is beyond float64: scale X as the rows of fit.")
+        return float(f"{mean:.7g}")
 
     @property
     def _n_features_out(self):
