@@ -90,6 +90,7 @@ class Bar(Watcher):
         self.progress.update(self.bar, total=completed)  # full, where training stopped early
 
     def close(self):
+        self.progress.refresh()  # in a notebook stop() does not
         self.progress.stop()
 
     def _title(self, epoch):

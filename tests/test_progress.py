@@ -10,6 +10,7 @@ import sys
 import threading
 
 import pytest
+from rich.console import Console
 
 from skae import _progress
 
@@ -104,3 +105,20 @@ def test_a_notebook_gets_a_bar_where_it_can_draw_one(has_widgets, monkeypatch):
 
     kind = _progress.Bar if has_widgets else _progress.Lines
     assert type(_progress.progress(100)) is kind
+
+
+def test_what_a_notebook_sees_last_is_the_full_bar():
+    class Fit:
+        first_epoch, epochs = 0, 1
+
+    bar = _progress.Bar(100, Console(force_jupyter=True))
+    drawn = []  # a notebook gets what refresh draws, and nothing more from stop
+    bar.progress.live.refresh = lambda: drawn.append(bar.progress.tasks[0].percentage)
+    bar.begin(Fit)
+    bar.begin_epoch(0)
+    bar.see_rows(100)
+    bar.end_epoch(0, {"loss": 0.1})
+    bar.end()
+    bar.close()
+
+    assert drawn[-1] == 100
