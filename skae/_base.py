@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from skae._architecture import ROUTED, describe, lies_within
 from skae._checkpoint import Checkpoint
 from skae._diagram import fitted, unfitted
+from skae._fork import check_not_severed
 from skae._forward import Network
 from skae._identity import identify
 from skae._keras_models import HasKerasModels
@@ -170,6 +171,7 @@ class _Autoencoder(
 
     def _fit(self, X: Any, y: Any = None, **kwargs: Any) -> Self:
         """Train, and leave the estimator as it was where that fails."""
+        check_not_severed()
         with unchanged_on_error(self):
             result = self._train(X, y, **kwargs)
         if not kwargs.get("single_epoch"):

@@ -1,7 +1,7 @@
 """Chunks of mini-batches, gathered from an array or a sparse matrix as training asks for them."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -16,6 +16,7 @@ from skae._typing import Array, Floats, Matrix, Rng
 NOISE_POOL = 1 << 21
 ALIGNMENT = 64
 Chunk = tuple[Floats, Floats, Floats, int]  # inputs, targets, weight and the number of batches
+Chunks = Generator[Chunk, None, None]
 
 
 class GaussianCorruption:
@@ -96,18 +97,18 @@ class Feeder:
         capacity = chunk_steps * batch_size
         self.reader = (Lookup if rows.in_memory else Stream)(rows, capacity)
 
-    def shuffled(self, rng: Rng) -> Iterator[Chunk]:
+    def shuffled(self, rng: Rng) -> Chunks:
         """Yield ``(inputs, targets, weight, n_steps)`` for all rows, in an order drawn anew.
 
         The last mini-batch is filled up with rows of weight zero.
         """
         return self._chunks(self.reader.shuffled(rng), rng)
 
-    def in_order(self, rng: Rng) -> Iterator[Chunk]:
+    def in_order(self, rng: Rng) -> Chunks:
         """Yield the same for all rows as they lie; noise is drawn from ``rng``."""
         return self._chunks(self.reader.in_order(), rng)
 
-    def _chunks(self, parts: Iterable[Any], rng: Rng) -> Iterator[Chunk]:
+    def _chunks(self, parts: Iterable[Any], rng: Rng) -> Chunks:
         if self.corruption is not None:
             self.corruption.start(rng)
         if len(self.buffers) == 1:

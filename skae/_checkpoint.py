@@ -114,14 +114,15 @@ class Checkpoint:
             os.replace(beside, self.path)
             _sync_folder(os.path.dirname(self.path))
         except OSError as error:
-            if os.path.exists(beside):
-                os.remove(beside)
             raise OSError(
                 f"checkpoint={self.path!r} could not be written after epoch "
                 f"{len(saved.history)}: {error}. "
                 + ("The last one is still there: " if self.head else "")
                 + "the same call goes on from where it ended."
             ) from error
+        finally:
+            with contextlib.suppress(FileNotFoundError):  # it is in its place
+                os.remove(beside)
         self.head, self.saved = head, saved
 
     def _check_unshared(self) -> None:

@@ -14,27 +14,40 @@ from typing import Any
 import numpy as np
 
 from skae._architecture import Architecture, FromConfig, name_of, thaw
+from skae._fork import check_not_severed
 from skae._parameters import FLOAT32_MAX, did_you_mean
-from skae._quiet import same_environment, without_banners
+from skae._quiet import interrupts_afterwards, same_environment, without_banners
 from skae._typing import Activation, Array, Floats, Tensor
 
-is_first = "tensorflow" not in sys.modules
-with same_environment(), without_banners():
-    import keras
-    import tensorflow as tf
 
-    from skae._muon import Muon
-    from skae._step import sigmoid_cross_entropy, with_gradient
+def _check_backend(backend: str) -> None:
+    if backend != "tensorflow":
+        raise ImportError(
+            f"skae trains with Keras' TensorFlow backend, but Keras runs on {backend!r}: set "
+            "KERAS_BACKEND=tensorflow before Keras is imported."
+        )
+
+
+is_first = "tensorflow" not in sys.modules
+if "keras" not in sys.modules:  # or it would import the other backend, which may not be there
+    _check_backend(os.environ.get("KERAS_BACKEND", "tensorflow"))
+try:
+    with interrupts_afterwards(), same_environment(), without_banners():
+        import keras
+        import tensorflow as tf
+
+        from skae._muon import Muon
+        from skae._step import sigmoid_cross_entropy, with_gradient
+except ImportError as error:
+    raise ImportError(
+        "skae trains with TensorFlow through Keras, and could not import them: "
+        f"{error}. To install them: pip install keras tensorflow."
+    ) from error
+_check_backend(keras.backend.backend())
 
 if is_first and os.environ.get("OMP_NUM_THREADS", "").isdecimal():
     # joblib gives each worker its share of the cores so, and TensorFlow does not look there
     tf.config.threading.set_intra_op_parallelism_threads(int(os.environ["OMP_NUM_THREADS"]))
-
-if keras.backend.backend() != "tensorflow":
-    raise ImportError(
-        "skae trains with Keras' TensorFlow backend, but Keras runs on "
-        f"{keras.backend.backend()!r}: set KERAS_BACKEND=tensorflow before Keras is imported."
-    )
 
 LOSSES = {
     name: value
@@ -217,7 +230,12 @@ def activation_name(function: Callable[..., Any]) -> Activation:
 def eager_activation(activation: Activation) -> Callable[[Array], Array]:
     """A Keras activation as a function from array to array."""
     function = keras.activations.get(activation)
-    return lambda h: np.asarray(function(h)).astype(h.dtype, copy=False)
+
+    def activate(h: Array) -> Array:
+        check_not_severed()
+        return np.asarray(function(h)).astype(h.dtype, copy=False)
+
+    return activate
 
 
 def check_names(architecture: Architecture) -> None:
@@ -281,6 +299,7 @@ def build_models(
     The kernels start at zero: Keras' default would draw its seed from Python's global
     generator, and every caller sets the weights anyway.
     """
+    check_not_severed()
     names = _layer_names(len(activations), n_encoder_layers)
     layers = [
         keras.layers.Dense(units, activation=activation, kernel_initializer="zeros", name=name)

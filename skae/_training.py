@@ -2,12 +2,12 @@
 
 import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from skae._architecture import Architecture
-from skae._batches import Feeder, GaussianCorruption
+from skae._batches import Chunks, Feeder, GaussianCorruption
 from skae._cache import programs
 from skae._callbacks import KerasCallbacks
 from skae._checkpoint import Checkpoint
@@ -221,8 +221,8 @@ class _Fit:
         total, done = 0.0, 0
         padded = np.zeros(len(rates) + self.lease.program.chunk_steps, np.float32)
         padded[: len(rates)] = rates
-        with self._turn(self.feeder):
-            for inputs, targets, weight, n_steps in self.feeder.shuffled(rng):
+        with self._pass(self.feeder, self.feeder.shuffled(rng)) as chunks:
+            for inputs, targets, weight, n_steps in chunks:
                 chunk_rates = padded[done : done + len(weight)]
                 with self.lease.held() as program:
                     loss = float(program.train(inputs, targets, weight, chunk_rates, n_steps))
@@ -236,18 +236,22 @@ class _Fit:
     def _validate(self, feeder: Feeder) -> float:
         rng = np.random.default_rng([self.plan.seed, VALIDATION])  # the same noise each time
         total = 0.0
-        with self._turn(feeder):
-            for chunk in feeder.in_order(rng):
+        with self._pass(feeder, feeder.in_order(rng)) as chunks:
+            for chunk in chunks:
                 with self.lease.held() as program:
                     total += float(program.evaluate(*chunk))
         return total / feeder.rows.total_weight
 
-    def _turn(self, feeder: Feeder) -> contextlib.AbstractContextManager[object]:
-        """Keep the program for a whole pass over rows that are read without a user's code.
+    @contextlib.contextmanager
+    def _pass(self, feeder: Feeder, chunks: Chunks) -> Iterator[Chunks]:
+        """Lend the chunks of a pass over the rows; the thread that gathers them ends with it.
 
-        Fits on several threads then take turns by the epoch, and not by the chunk.
+        The program is kept throughout where rows are read without a user's code, so that fits on
+        several threads take turns by the epoch, and not by the chunk.
         """
-        return self.lease.held() if feeder.rows.in_memory else contextlib.nullcontext()
+        turn = self.lease.held() if feeder.rows.in_memory else contextlib.nullcontext()
+        with turn, contextlib.closing(chunks):
+            yield chunks
 
     def _metrics(self) -> dict[str, float]:
         with self.lease.held() as program:
