@@ -101,12 +101,14 @@ html_theme_options = {
     "logo": {"text": "skae"},
     "show_toc_level": 2,
     "navigation_with_keys": False,
-    "header_links_before_dropdown": 7,
+    "header_links_before_dropdown": 6,
     "navbar_persistent": ["search-button"],
     "footer_start": ["copyright"],
     "footer_end": ["sphinx-version"],
 }
-html_sidebars = {"start": [], "how_it_works": [], "changelog": []}
+html_sidebars = {
+    page: [] for page in ("start", "how_it_works", "reliability", "security", "changelog")
+}
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 copybutton_exclude = ".linenos, .gp, .go"
