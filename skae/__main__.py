@@ -2,7 +2,9 @@
 
 import argparse
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -10,8 +12,10 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import Bunch
 
 from skae import DeepAutoencoder, DenoisingAutoencoder, GaussianNoise, ReconstructionDisplay
+from skae._typing import Array
 from skae.datasets import load_mnist
 
 N_COMPONENTS = 32
@@ -36,7 +40,7 @@ seconds   to fit; the first network's include loading TensorFlow.
 """
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> None:
     """Do the main job with the command line's options."""
     parser = make_parser()
     options = parser.parse_args(argv)
@@ -63,7 +67,7 @@ def main(argv=None):
     print(f"Figures reconstruction.png and denoising.png are in {folder}")
 
 
-def make_parser():
+def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m skae", description=ABOUT)
     parser.add_argument("--data", metavar="PATH", help=DATA)
     parser.add_argument(
@@ -86,30 +90,30 @@ def make_parser():
     return parser
 
 
-def positive(text):
+def positive(text: str) -> int:
     if (number := int(text)) < 1:
         raise argparse.ArgumentTypeError(f"must be at least 1; got {text}")
     return number
 
 
-def natural(text):
+def natural(text: str) -> int:
     if not 0 <= (number := int(text)) < 2**32:
         raise argparse.ArgumentTypeError(f"must be between 0 and 2**32 - 1; got {text}")
     return number
 
 
-def default_epochs(mnist):
+def default_epochs(mnist: Bunch) -> int:
     """A tenth of the images makes a tenth of the steps, and some of that is to be made up."""
     return 15 if len(mnist.X_train) > 20_000 else 40
 
 
-def print_data(mnist):
+def print_data(mnist: Bunch) -> None:
     print(f"MNIST from {mnist.source}")
     if len(mnist.X_train) < 60_000:
         print("For the full set of 60,000 + 10,000, give --data or set SKAE_DATA.")
 
 
-def measure(estimator, mnist, noisy):
+def measure(estimator: Any, mnist: Bunch, noisy: Array) -> tuple[float, ...]:
     """Fit an estimator and return the numbers of its line in the table."""
     print(f"\n{estimator}", flush=True)
     start = time.perf_counter()
@@ -125,32 +129,32 @@ def measure(estimator, mnist, noisy):
     )
 
 
-def reconstruct(estimator, X):
+def reconstruct(estimator: Any, X: Array) -> Array:
     return np.clip(estimator.inverse_transform(estimator.transform(X)), 0, 1)
 
 
-def binary_crossentropy(X, restored):
+def binary_crossentropy(X: Array, restored: Array) -> float:
     p = np.clip(restored, 1e-7, 1 - 1e-7)  # as Keras does
     return -np.mean(X * np.log(p) + (1 - X) * np.log1p(-p), dtype=np.float64)
 
 
-def mean_squared_error(X, restored):
+def mean_squared_error(X: Array, restored: Array) -> float:
     return np.mean((X - restored) ** 2, dtype=np.float64)
 
 
-def accuracy(estimator, mnist):
+def accuracy(estimator: Any, mnist: Bunch) -> float:
     classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     classifier.fit(estimator.transform(mnist.X_train), mnist.y_train)
     return classifier.score(estimator.transform(mnist.X_test), mnist.y_test)
 
 
-def print_summaries(networks):
+def print_summaries(networks: Sequence[DeepAutoencoder | DenoisingAutoencoder]) -> None:
     for network in networks:
         print(f"\nThe Keras model of the {type(network).__name__}:", flush=True)
         network.autoencoder_.summary()
 
 
-def print_table(rows, noisy, mnist):
+def print_table(rows: Sequence[tuple[Any, ...]], noisy: Array, mnist: Bunch) -> None:
     names = ("BCE", "MSE", "denoised", "accuracy", "seconds")
     print(f"\n{f'{N_COMPONENTS} components':22}" + "".join(f"{name:>10}" for name in names))
     for name, bce, mse, denoised, part, seconds in rows:
@@ -159,7 +163,9 @@ def print_table(rows, noisy, mnist):
     print(f"{'the noisy images':22}{'':20}{untouched:10.4f}\n{LEGEND}")
 
 
-def save_figure(file, height, estimator, mnist, X_corrupted=None):
+def save_figure(
+    file: Path, height: float, estimator: Any, mnist: Bunch, X_corrupted: Array | None = None
+) -> None:
     """Draw ten test images, the first of each digit, without pyplot and its windows."""
     figure = Figure(figsize=(10.6, height))
     ReconstructionDisplay.from_estimator(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from skae._parameters import check_layer_sizes
-from skae._typing import Matrix
+from skae._typing import Activation, Matrix
 
 ROUTED = ("optimizer__", "loss__")
 # Where an activation's values lie; targets beyond cannot be reconstructed.
@@ -92,9 +92,9 @@ class Architecture:
     n_features: int
     hidden_layer_sizes: tuple[int, ...]
     n_components: int
-    activation: Hashable
-    code_activation: Hashable
-    output_activation: Hashable
+    activation: Activation
+    code_activation: Activation
+    output_activation: Activation
     loss: Hashable
     optimizer: Hashable
     metrics: tuple[Hashable, ...]
@@ -108,7 +108,7 @@ class Architecture:
         return (self.n_features, *hidden, self.n_components, *hidden[::-1], self.n_features)
 
     @property
-    def activations(self) -> tuple[Hashable, ...]:
+    def activations(self) -> tuple[Activation, ...]:
         """The activation of each dense layer, from the first to the output."""
         hidden = (self.activation,) * len(self.hidden_layer_sizes)
         return (*hidden, self.code_activation, *hidden, self.output_activation)
@@ -123,8 +123,11 @@ class Architecture:
         return sum((rows + 1) * columns for rows, columns in itertools.pairwise(sizes))
 
 
-def _activation(value: Any) -> Hashable:
-    """Know a function of Keras by its name, for which NumPy and ONNX have a form."""
+def _activation(value: Any) -> Any:
+    """Know a function of Keras by its name, for which NumPy and ONNX have a form.
+
+    What is no activation at all passes here, and `skae._keras.check_names` refuses it.
+    """
     if not callable(value):
         return freeze(value)
     from skae._keras import activation_name

@@ -4,9 +4,12 @@ scikit-learn (1.7 to 1.9) asks an estimator for ``_sk_visual_block_()`` and read
 attributes that `Block` has; meta-estimators describe their parts to it in this way.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from skae._architecture import name_of
+from skae._forward import Network
 
 
 @dataclass(frozen=True)
@@ -25,16 +28,16 @@ class Block:
     doc_link_label: str | None = None
     dash_wrapped: bool = True
 
-    def _sk_visual_block_(self):
+    def _sk_visual_block_(self) -> Self:
         return self
 
 
-def unfitted(estimator):
+def unfitted(estimator: object) -> Block:
     """Return the box that scikit-learn draws by itself."""
     return Block("single", estimator, type(estimator).__name__, str(estimator))
 
 
-def fitted(network):
+def fitted(network: Network) -> Block:
     """Return a box for the encoder and one for the decoder, under the number of parameters."""
     counts = [
         kernel.size + bias.size
@@ -55,7 +58,7 @@ def fitted(network):
     return Block("serial", [halves], [f"{sum(counts):,} parameters"], [None])
 
 
-def _half(name, n_inputs, layers):
+def _half(name: str, n_inputs: int, layers: Sequence[tuple[int, str, int]]) -> Block:
     widths = [f"{n_inputs}", *(f"{width} {activation}" for width, activation, _ in layers)]
     details = [
         f"{width} units, {activation}: {count:,} parameters" for width, activation, count in layers

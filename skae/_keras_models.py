@@ -4,13 +4,15 @@ from typing import Any, Self
 
 from sklearn.utils.validation import check_is_fitted
 
+from skae._forward import Network
+
 KERAS_MODELS = ("encoder_", "decoder_", "autoencoder_")
 
 
 class HasKerasModels:
     """The network of an estimator as Keras models; an estimator of Keras models."""
 
-    _network: Any
+    _network: Network
     _keras_models: Any
 
     @property

@@ -5,10 +5,12 @@ import sys
 import time
 import warnings
 
+from skae._typing import History
+
 BATCH = 1000  # the most metrics that MLflow takes at once
 
 
-def log_history(history: dict[str, list[float]]) -> None:
+def log_history(history: History) -> None:
     """Log each epoch's numbers to the active run, if autologging is on and there is one.
 
     MLflow patches scikit-learn's classes, and so records what a `Pipeline` does, but not what is
@@ -22,7 +24,7 @@ def log_history(history: dict[str, list[float]]) -> None:
         warnings.warn(f"The loss curve could not be logged to MLflow: {error}", stacklevel=2)
 
 
-def _log(history: dict[str, list[float]]) -> None:
+def _log(history: History) -> None:
     import mlflow
     from mlflow.utils.autologging_utils import autologging_is_disabled
 

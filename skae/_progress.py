@@ -2,11 +2,15 @@
 
 import importlib.util
 import time
+from typing import TYPE_CHECKING, Any
 
 from skae._watchers import Watcher
 
+if TYPE_CHECKING:
+    from rich.console import Console
 
-def progress(n_rows):
+
+def progress(n_rows: int) -> Watcher:
     """Watch a fit on ``n_rows`` rows: by a bar in a terminal or a notebook, else by lines."""
     from rich.console import Console
 
@@ -17,21 +21,21 @@ def progress(n_rows):
     return Bar(n_rows, console) if drawn or shown else Lines(n_rows)
 
 
-def describe_record(record):
+def describe_record(record: dict[str, float]) -> str:
     return "  ".join(f"{name} {value:.4g}" for name, value in record.items())
 
 
 class Lines(Watcher):
     """Print a line after each epoch: its number, its record, and how fast it went."""
 
-    def __init__(self, n_rows):
+    def __init__(self, n_rows: int) -> None:
         self.n_rows = n_rows
 
-    def begin(self, fit):
+    def begin(self, fit: Any) -> None:
         self.first, self.epochs = fit.first_epoch, fit.epochs
         self.started = time.perf_counter()
 
-    def end_epoch(self, epoch, record):
+    def end_epoch(self, epoch: int, record: dict[str, float]) -> None:
         seconds = time.perf_counter() - self.started
         done = epoch + 1 - self.first
         left = seconds / done * (self.epochs - epoch - 1)
@@ -48,10 +52,10 @@ class Bar(Watcher):
     What else is printed meanwhile, by callbacks say, comes above it.
     """
 
-    def __init__(self, n_rows, console):
+    def __init__(self, n_rows: int, console: "Console") -> None:
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-        self.n_rows, self.bar = n_rows, None
+        self.n_rows = n_rows
         self.progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
@@ -62,22 +66,22 @@ class Bar(Watcher):
             expand=True,
         )
 
-    def begin(self, fit):
+    def begin(self, fit: Any) -> None:
         self.first, self.epochs = fit.first_epoch, fit.epochs
         self.started = time.perf_counter()
         total = (self.epochs - self.first) * self.n_rows
         self.bar = self.progress.add_task(self._title(self.first), total=total, record="", speed=0)
         self.progress.start()
 
-    def begin_epoch(self, epoch):
+    def begin_epoch(self, epoch: int) -> None:
         self.progress.update(self.bar, description=self._title(epoch))
 
-    def see_rows(self, n_rows):
+    def see_rows(self, n_rows: int) -> None:
         self.progress.advance(self.bar, n_rows)
 
-    def end_epoch(self, epoch, record):
+    def end_epoch(self, epoch: int, record: dict[str, float]) -> None:
         done = (epoch + 1 - self.first) * self.n_rows
-        losses = {name: record[name] for name in ("loss", "val_loss") if name in record}
+        losses = {name: value for name, value in record.items() if name in ("loss", "val_loss")}
         self.progress.update(
             self.bar,
             completed=done,
@@ -85,13 +89,13 @@ class Bar(Watcher):
             speed=done / (time.perf_counter() - self.started),
         )
 
-    def end(self):
+    def end(self) -> None:
         completed = self.progress.tasks[0].completed
         self.progress.update(self.bar, total=completed)  # full, where training stopped early
 
-    def close(self):
+    def close(self) -> None:
         self.progress.refresh()  # in a notebook stop() does not
         self.progress.stop()
 
-    def _title(self, epoch):
+    def _title(self, epoch: int) -> str:
         return f"epoch {epoch + 1}/{self.epochs}"

@@ -7,6 +7,7 @@ import signal
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
 
 # A line of TensorFlow's log, what it says before the log is set up, and a line continued.
 BANNER = re.compile(
@@ -15,7 +16,7 @@ BANNER = re.compile(
 
 
 @contextlib.contextmanager
-def without_banners():
+def without_banners() -> Iterator[None]:
     """Keep TensorFlow's log lines off the screen while it is imported.
 
     Some of them come from static initialisers that heed no variable, so what is written
@@ -51,7 +52,7 @@ def without_banners():
 
 
 @contextlib.contextmanager
-def same_environment():
+def same_environment() -> Iterator[None]:
     """Take back what is set in the environment meanwhile.
 
     TensorFlow sets ``HDF5_PLUGIN_PATH`` at import, which the processes that a user starts
@@ -67,7 +68,7 @@ def same_environment():
 
 
 @contextlib.contextmanager
-def interrupts_afterwards():
+def interrupts_afterwards() -> Iterator[None]:
     """Let Ctrl-C wait until TensorFlow is there, a few seconds.
 
     An import that is cut off cannot be taken up again: TensorFlow's parts register themselves,
@@ -77,7 +78,7 @@ def interrupts_afterwards():
     if threading.current_thread() is not threading.main_thread() or handler is None:
         yield
         return
-    came = []
+    came: list[bool] = []
     signal.signal(signal.SIGINT, lambda *_: came.append(True))
     try:
         yield

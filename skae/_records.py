@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from skae._sources import Source
-from skae._typing import Array, Floats, Matrix
+from skae._typing import Array, Floats, History, Matrix
 
 
 @contextlib.contextmanager
@@ -119,6 +119,6 @@ class TrainResult:
     """What a fit leaves behind: the weights to use, a record of each epoch, and where it ended."""
 
     weights: list[Floats]
-    history: dict[str, list[float]]
+    history: History
     state: State
     interrupted: bool

@@ -1,17 +1,24 @@
 """scikit-learn's own callbacks, which came with its version 1.9."""
 
+from collections.abc import Callable
+from typing import Any
+
 from skae._sources import Source
+from skae._typing import Floats, History
 from skae._watchers import Watcher
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
 except ImportError:  # scikit-learn 1.7 and 1.8 have none
+    CallbackSupportMixin = type("CallbackSupportMixin", (), {})
 
-    class CallbackSupportMixin:
-        """Stands in for scikit-learn's."""
-
-    def with_callbacks(method):
+    def with_callbacks(method: Any) -> Any:
         return method
+
+
+__all__ = ["CallbackSupportMixin", "tasks", "with_callbacks"]
+
+MakeFitted = Callable[[list[Floats], History], dict[str, Any]]
 
 
 class Tasks(Watcher):
@@ -28,26 +35,25 @@ class Tasks(Watcher):
         estimator.
     """
 
-    def __init__(self, estimator, data, fitted):
+    def __init__(self, estimator: Any, data: dict[str, Any], fitted: MakeFitted) -> None:
         self.estimator, self.data, self.fitted = estimator, data, fitted
-        self.task = self.epoch_task = None
 
-    def begin(self, fit):
+    def begin(self, fit: Any) -> None:
         self.fit = fit
         self.task = self.estimator._init_callback_context(max_subtasks=fit.epochs)
         self.task.call_on_fit_task_begin(estimator=self.estimator, **self.data)
 
-    def begin_epoch(self, epoch):
+    def begin_epoch(self, epoch: int) -> None:
         self.epoch_task = self.task.subcontext(task_name="epoch")
         self.epoch_task.call_on_fit_task_begin(estimator=self.estimator, **self.data)
 
-    def end_epoch(self, epoch, record):
+    def end_epoch(self, epoch: int, record: dict[str, float]) -> object:
         return self._end(self.epoch_task)
 
-    def end(self):
+    def end(self) -> None:
         self._end(self.task)
 
-    def _end(self, task):
+    def _end(self, task: Any) -> object:
         return task.call_on_fit_task_end(
             estimator=self.estimator,
             reconstruction_attributes=lambda: self.fitted(self.fit.weights(), self.fit.columns()),
@@ -55,7 +61,7 @@ class Tasks(Watcher):
         )
 
 
-def tasks(estimator, X, y, fitted):
+def tasks(estimator: Any, X: Any, y: Any, fitted: MakeFitted) -> list[Tasks]:
     """Return the watchers that tell scikit-learn's callbacks: one, or none before version 1.9.
 
     Where the user gave no ``y`` the callbacks get X, which is what the network has to give

@@ -17,7 +17,7 @@ from skae._lease import Lease
 from skae._programs import pays_for_xla
 from skae._records import Plan, Rows, Saved, State, TrainResult
 from skae._schedules import learning_rates, rate_and_schedule
-from skae._typing import Floats, Rng
+from skae._typing import Floats, History, Rng
 from skae._watchers import Watcher
 
 VALIDATION = 1 << 31  # stands where an epoch's number does in the seed of its generator
@@ -285,7 +285,7 @@ class _Fit:
         with self.lease.held() as program:
             program.set_weights(weights)
 
-    def columns(self) -> dict[str, list[float]]:
+    def columns(self) -> History:
         """Return the history so far by name."""
         names = dict.fromkeys(name for record in self.history for name in record)
         return {name: [r[name] for r in self.history if name in r] for name in names}

@@ -11,5 +11,6 @@ Floats = NDArray[np.float32]
 Matrix = Any  # an array, a sparse matrix or a `Source`: none of their own types covers the others
 Tensor = Any  # TensorFlow has no types
 Rng = np.random.Generator
+History = dict[str, list[float]]  # of each epoch: losses, learning rate, metrics
 Activation = str | Callable[..., Any]
 Layers = Sequence[tuple[Array, Array, Callable[[Array], Array]]]

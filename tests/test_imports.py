@@ -56,7 +56,7 @@ def test_making_cloning_and_checking_an_estimator_needs_no_tensorflow():
     )
 
     assert out.splitlines() == [
-        "n_components must be an integer at least 1 and finite; got 0.",
+        "n_components must be an integer at least 1 and finite in float32; got 0.",
         "False",
     ]
 

@@ -1,6 +1,13 @@
 """Colours and axes that the displays share."""
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+
+from skae._typing import Array
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # Okabe and Ito's colours, which colour-blind readers tell apart.
 BLUE, ORANGE, GREEN, PINK, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9"
@@ -14,7 +21,9 @@ CLASSES = (
 )
 
 
-def new_axes(size, rect=None):
+def new_axes(
+    size: tuple[float, float], rect: tuple[float, float, float, float] | None = None
+) -> "Axes":
     """Make a figure as scikit-learn's displays do: pyplot's, which notebooks and show() know."""
     import matplotlib.pyplot as plt
 
@@ -23,11 +32,11 @@ def new_axes(size, rect=None):
     return plt.figure(figsize=size).add_axes(rect)
 
 
-def dense(rows):
+def dense(rows: Any) -> Array:
     return rows.toarray() if hasattr(rows, "toarray") else np.asarray(rows)
 
 
-def check_labels(y, n_samples):
+def check_labels(y: Any, n_samples: int) -> Array | None:
     """Return the labels as an array, or None, after a check that there is one for each row."""
     if y is None:
         return None

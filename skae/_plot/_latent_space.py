@@ -1,12 +1,16 @@
 """Codes as points of a plane, and what the points of the plane decode to."""
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
 
 from skae._plot._figures import BLUE, CLASSES, check_labels, dense, new_axes
+from skae._typing import Array
+
+if TYPE_CHECKING:
+    from matplotlib.collections import PathCollection
 
 MARKERS = "os^Dv"
 MAX_CLASSES = len(CLASSES) * len(MARKERS)
@@ -195,7 +199,7 @@ class LatentSpaceDisplay:
         y = check_labels(self.y, len(self.points))
         self.ax_ = new_axes((6.4, 5.4)) if ax is None else ax
         self.figure_ = self.ax_.figure
-        self.points_ = []
+        self.points_: list[PathCollection] = []
         if self.manifold is not None:
             self._draw_manifold()
         elif y is None:
@@ -208,7 +212,7 @@ class LatentSpaceDisplay:
         self.ax_.set(xlabel=self.axis_labels[0], ylabel=self.axis_labels[1])
         return self
 
-    def _scatter(self, rows, **style):
+    def _scatter(self, rows: slice | Array, **style: Any) -> "PathCollection":
         """Draw some of the points: smaller and paler ones where there are many."""
         many = len(self.points) > 1000
         style = {"s": 9 if many else 22, "alpha": 0.7, "linewidths": 0} | style
@@ -216,7 +220,7 @@ class LatentSpaceDisplay:
         self.points_.append(points)
         return points
 
-    def _draw_classes(self, y):
+    def _draw_classes(self, y: Array) -> None:
         for i, label in enumerate(np.unique(y)):
             marker = MARKERS[i // len(CLASSES)]
             color = CLASSES[i % len(CLASSES)]
@@ -227,10 +231,10 @@ class LatentSpaceDisplay:
             frameon=False,
             ncols=1 + (len(self.points_) - 1) // 20,
         )
-        for handle in legend.legend_handles:
+        for handle in filter(None, legend.legend_handles):
             handle.set(alpha=1, sizes=[40])
 
-    def _draw_manifold(self):
+    def _draw_manifold(self) -> None:
         images = np.asarray(self.manifold)
         n_rows, n_columns, height, width, *channels = images.shape
         # the first row of the grid is the lowest, the first row of an image the highest
@@ -240,7 +244,7 @@ class LatentSpaceDisplay:
         self.image_ = self.ax_.imshow(mosaic, cmap="gray", extent=self.extent, aspect="auto")
 
 
-def _grid(codes, size):
+def _grid(codes: Array, size: int) -> tuple[Array, tuple[float, float, float, float]]:
     """Codes of a grid over the middle 95 % of each component, row by row from the bottom."""
     (left, bottom), (right, top) = np.percentile(codes, [2.5, 97.5], axis=0)
     extent = float(left), float(right), float(bottom), float(top)
@@ -250,7 +254,7 @@ def _grid(codes, size):
     return np.column_stack([x.ravel(), y.ravel()]).astype(codes.dtype), extent
 
 
-def _project(codes, projection):
+def _project(codes: Array, projection: Any) -> tuple[Array, tuple[str, str]]:
     """Make two numbers of each code; also return what these are."""
     if not isinstance(projection, str):
         name = type(projection).__name__
@@ -259,11 +263,10 @@ def _project(codes, projection):
         from sklearn.decomposition import PCA
 
         pca = PCA(2, svd_solver="full").fit(codes)
-        shares = pca.explained_variance_ratio_
-        labels = tuple(
-            f"PCA {i}: {share:.0%} of the codes' variance" for i, share in enumerate(shares, 1)
+        first, second = (
+            f"{share:.0%} of the codes' variance" for share in pca.explained_variance_ratio_
         )
-        return pca.transform(codes), labels
+        return pca.transform(codes), (f"PCA 1: {first}", f"PCA 2: {second}")
     if projection == "umap":
         try:
             from umap import UMAP

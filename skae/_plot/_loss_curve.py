@@ -1,11 +1,14 @@
 """The loss over the epochs."""
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skae._plot._figures import LINES, new_axes
+
+if TYPE_CHECKING:
+    from matplotlib.lines import Line2D
 
 
 class LossCurveDisplay:
@@ -128,7 +131,7 @@ class LossCurveDisplay:
         ax.legend(frameon=False)
         return self
 
-    def _mark_best(self, losses, prefix, color):
+    def _mark_best(self, losses: Any, prefix: str, color: Any) -> list["Line2D"]:
         best = int(np.argmin(losses))
         epoch = len(self.loss) - len(losses) + best + 1
         label = f"{prefix}best: {losses[best]:#.4g} in epoch {epoch}"

@@ -10,6 +10,7 @@ from skae._plot._figures import dense
 from skae._plot._strips import (
     CHART_WIDTH,
     IMAGE_WIDTH,
+    Strip,
     code_strip,
     image_strip,
     line_strip,
@@ -218,7 +219,7 @@ class ReconstructionDisplay:
         if self.image_shape is None:
             strips, width = self._charts(), CHART_WIDTH
         else:
-            strips, width = self._images(), IMAGE_WIDTH
+            strips, width = self._images(tuple(self.image_shape)), IMAGE_WIDTH
         self.ax_, self.axes_ = share_out(ax, strips, len(self.originals), width)
         self.figure_ = self.ax_.figure
         for panels, strip in zip(self.axes_, strips, strict=True):
@@ -231,7 +232,7 @@ class ReconstructionDisplay:
             )
         return self
 
-    def _check_shapes(self):
+    def _check_shapes(self) -> None:
         for name, shape, rows in (
             ("image_shape", self.image_shape, self.originals),
             ("code_shape", self.code_shape, self.codes),
@@ -245,8 +246,7 @@ class ReconstructionDisplay:
                     f"which makes {math.prod(shape)}."
                 )
 
-    def _images(self):
-        shape = tuple(self.image_shape)
+    def _images(self, shape: tuple[int, ...]) -> list[Strip]:
         # one scale for all, so that what is paler is less
         limits = np.min(self.originals), np.max(self.originals)
         strips = [image_strip("original", self.originals, shape, limits)]
@@ -260,7 +260,7 @@ class ReconstructionDisplay:
         strips.append(image_strip(self._result, self.reconstructions, shape, limits))
         return strips
 
-    def _charts(self):
+    def _charts(self) -> list[Strip]:
         noisy, original, result = line_styles(np.shape(self.originals)[1])
         lines = [
             ("original", self.originals, original),
@@ -275,11 +275,11 @@ class ReconstructionDisplay:
         return strips
 
     @property
-    def _result(self):
+    def _result(self) -> str:
         return "reconstruction" if self.corrupted is None else "denoised"
 
 
-def _take(X, rows):
+def _take(X: Any, rows: Any) -> Any:
     """Take rows of an array, a frame or a sparse matrix, as the same kind of thing."""
     n_samples = np.shape(X)[0]
     index = np.arange(min(rows, n_samples)) if np.ndim(rows) == 0 else np.asarray(rows)
@@ -288,7 +288,7 @@ def _take(X, rows):
     return X[index] if hasattr(X, "shape") else np.asarray(X)[index]
 
 
-def _check_pairs(name, paired, X):
+def _check_pairs(name: str, paired: Any, X: Any) -> None:
     if np.shape(paired) != np.shape(X):
         raise ValueError(
             f"{name} must hold a version of each row of X, of shape {np.shape(X)}; got shape "

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skae._plot._figures import BLUE, CLASSES, GREY, check_labels, new_axes
+from skae._typing import Array
 
 HATCHES = ("", "///", "...", "xxx", "\\\\\\")
 
@@ -172,7 +173,7 @@ class ReconstructionErrorDisplay:
             self.ax_.legend(frameon=False)
         return self
 
-    def _draw(self, errors, label, color, hatch):
+    def _draw(self, errors: Array, label: str, color: str, hatch: str) -> Array:
         """Draw one class' histogram, and name the share of it that lies above the threshold."""
         from matplotlib.colors import to_rgba
 
@@ -193,6 +194,6 @@ class ReconstructionErrorDisplay:
         return shares
 
 
-def _n_bins(errors):
+def _n_bins(errors: Array) -> int:
     """Enough bars to see a shape, few enough that most of them hold ten rows or more."""
     return int(np.clip(len(errors) // 20, 10, 50))

@@ -2,16 +2,23 @@
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from skae._plot._figures import BLUE, GREY, ORANGE, new_axes
+from skae._typing import Array
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # Inches, where the display makes its own figure.
 IMAGE_WIDTH, CHART_WIDTH, CHART_HEIGHT = 0.95, 2.1, 1.2
 LABEL_ROOM, TICK_ROOM, MARGIN = 0.3, 0.4, 0.1
+
+Style = dict[str, Any]  # keywords of matplotlib's functions
 
 
 @dataclass(frozen=True)
@@ -19,22 +26,24 @@ class Strip:
     """Panels side by side: their label, how to draw the i-th, and their height in inches."""
 
     label: str
-    draw: Callable
+    draw: Callable[["Axes", int], None]
     height: float
     chart: bool
 
     @property
-    def total_height(self):
+    def total_height(self) -> float:
         return LABEL_ROOM + self.height + (TICK_ROOM if self.chart else MARGIN)
 
 
-def image_strip(label, rows, shape, limits):
+def image_strip(
+    label: str, rows: Any, shape: tuple[int, ...], limits: tuple[float, float]
+) -> Strip:
     """Draw each row as an image; ``limits`` are black and white."""
     images = np.reshape(rows, (-1, *(shape[:2] if shape[2:] == (1,) else shape)))
     if images.ndim == 4:  # colours, which have a scale of their own
         images = np.clip(images, 0, 255 if images.dtype.kind in "iu" else 1)
 
-    def draw(panel, i):
+    def draw(panel: "Axes", i: int) -> None:
         low, high = limits
         panel.imshow(images[i], cmap="gray", vmin=low, vmax=high, interpolation="nearest")
         panel.set_axis_off()
@@ -42,13 +51,13 @@ def image_strip(label, rows, shape, limits):
     return Strip(label, draw, IMAGE_WIDTH * shape[0] / shape[1], False)
 
 
-def line_strip(lines):
+def line_strip(lines: Sequence[tuple[str, Any, Style]]) -> Strip:
     """Draw rows as lines over the features: ``lines`` are triples of name, rows and style."""
     n_features = np.shape(lines[0][1])[1]
     low, high = (end([end(rows) for _, rows, _ in lines]) for end in (np.min, np.max))
     room = 0.05 * (high - low) or 1.0
 
-    def draw(panel, i):
+    def draw(panel: "Axes", i: int) -> None:
         for name, rows, style in lines:
             panel.plot(np.arange(n_features), rows[i], label=name, **style)
         panel.set_ylim(low - room, high + room)
@@ -57,7 +66,7 @@ def line_strip(lines):
     return Strip("rows: value of each feature", draw, CHART_HEIGHT, True)
 
 
-def line_styles(n_features):
+def line_styles(n_features: int) -> tuple[Style, Style, Style]:
     """Styles of noisy rows, originals and reconstructions; few features have markers."""
     marker = "o" if n_features <= 40 else None
     return (
@@ -67,29 +76,31 @@ def line_styles(n_features):
     )
 
 
-def code_strip(codes, shape, width):
+def code_strip(codes: Any, shape: tuple[int, int] | None, width: float) -> Strip:
     """Draw codes as images of ``shape``; as bars where that is None."""
     largest = float(np.max(np.abs(codes))) or 1.0
     if shape is None:
-        draw = functools.partial(_draw_bars, codes, 1.05 * largest)
-        return Strip("codes: value of each component", draw, min(width, CHART_HEIGHT), True)
+        bars = functools.partial(_draw_bars, codes, 1.05 * largest)
+        return Strip("codes: value of each component", bars, min(width, CHART_HEIGHT), True)
 
-    def draw(panel, i):
-        style = {"cmap": "PuOr", "vmin": -largest, "vmax": largest, "interpolation": "nearest"}
-        panel.imshow(np.reshape(codes[i], shape), **style)
+    def draw(panel: "Axes", i: int) -> None:
+        image = np.reshape(codes[i], shape)
+        panel.imshow(image, cmap="PuOr", vmin=-largest, vmax=largest, interpolation="nearest")
         panel.set_axis_off()
 
     label = f"code: {np.shape(codes)[1]} numbers, orange below 0 and purple above"
     return Strip(label, draw, width * shape[0] / shape[1], False)
 
 
-def near_square(size):
+def near_square(size: int) -> tuple[int, int] | None:
     """Height and width of the least narrow rectangle of so many cells; None for a mere strip."""
     height = next(n for n in range(math.isqrt(size), 0, -1) if size % n == 0)
     return (height, size // height) if size <= 4 * height**2 else None
 
 
-def share_out(ax, strips, n_panels, width):
+def share_out(
+    ax: "Axes | None", strips: Sequence[Strip], n_panels: int, width: float
+) -> tuple["Axes", Array]:
     """Make the panels of each strip, and its label above them; ``ax`` None makes a figure."""
     left = MARGIN + TICK_ROOM * any(strip.chart for strip in strips)
     step = width + MARGIN
@@ -110,14 +121,14 @@ def share_out(ax, strips, n_panels, width):
     return ax, panels
 
 
-def _draw_bars(codes, limit, panel, i):
+def _draw_bars(codes: Any, limit: float, panel: "Axes", i: int) -> None:
     panel.bar(np.arange(len(codes[i])), codes[i], color=BLUE)
     panel.axhline(0, color=GREY, linewidth=0.8)
     panel.set_ylim(-limit, limit)
     _tidy(panel, i)
 
 
-def _tidy(panel, i):
+def _tidy(panel: "Axes", i: int) -> None:
     """Leave the numbers to the first panel of a strip, whose scale the others share."""
     panel.spines[["top", "right"]].set_visible(False)
     panel.tick_params(labelsize="small", labelleft=i == 0)
