@@ -4,18 +4,20 @@ import inspect
 import os
 import warnings
 from abc import abstractmethod
+from collections.abc import Mapping
 from numbers import Integral
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import Tags
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 
-from skae._architecture import ROUTED, describe, lies_within
+from skae._architecture import ROUTED, Architecture, describe, lies_within
 from skae._checkpoint import Checkpoint
-from skae._diagram import fitted, unfitted
+from skae._diagram import Block, fitted, unfitted
 from skae._fork import check_not_severed
 from skae._forward import Network
 from skae._identity import identify
@@ -24,10 +26,11 @@ from skae._mlflow import log_history
 from skae._onnx import ConvertsToOnnx
 from skae._parameters import check_number, did_you_mean, make_seed
 from skae._progress import progress
-from skae._records import Plan, State
+from skae._records import Plan, Rows, State, TrainResult
 from skae._schedules import SCHEDULES
 from skae._sealed import seal, unseal
 from skae._tasks import CallbackSupportMixin, tasks, with_callbacks
+from skae._typing import Floats, History
 from skae._validation import (
     check_clean,
     check_codes,
@@ -39,6 +42,9 @@ from skae._validation import (
     weighted_rows,
 )
 from skae._versions import stamp, upgrade
+
+if TYPE_CHECKING:  # it imports TensorFlow
+    from skae._callbacks import KerasCallbacks
 
 Corruption = tuple[float | None, tuple[float, float] | None]  # the noise's scale, and its clip
 
@@ -119,7 +125,7 @@ class _Autoencoder(
                 )
         self._check_routed(routed, {**vars(self), **params})
         super().set_params(**{name: params[name] for name in params if name not in routed})
-        vars(self).update(routed)
+        self.__dict__.update(routed)
         return self
 
     def _init_routed(self, routed: dict[str, Any]) -> None:
@@ -132,17 +138,17 @@ class _Autoencoder(
                     f"{did_you_mean(name, [*known, *ROUTED])}"
                 )
         self._check_routed(routed, vars(self))
-        vars(self).update(routed)
+        self.__dict__.update(routed)
 
     @staticmethod
-    def _check_routed(routed, params):
+    def _check_routed(routed: Mapping[str, Any], params: Mapping[str, Any]) -> None:
         if routed:
             from skae._keras import check_option
 
             for name in routed:
                 check_option(name, params["optimizer"], params["loss"])
 
-    def _check_parameters(self):
+    def _check_parameters(self) -> None:
         check_number("n_components", self.n_components, low=1, kind=Integral)
         if self.batch_size != "auto":
             check_number("batch_size", self.batch_size, low=1, kind=Integral)
@@ -173,7 +179,7 @@ class _Autoencoder(
         """Train, and leave the estimator as it was where that fails."""
         check_not_severed()
         with unchanged_on_error(self):
-            result = self._train(X, y, **kwargs)
+            result: TrainResult = self._train(X, y, **kwargs)
         if not kwargs.get("single_epoch"):
             log_history(self.history_)
         if result.interrupted:
@@ -188,15 +194,15 @@ class _Autoencoder(
     @with_callbacks
     def _train(
         self,
-        X,
-        y,
+        X: Any,
+        y: Any,
         *,
-        X_clean=None,
-        sample_weight=None,
-        X_val=None,
-        X_val_clean=None,
-        single_epoch=False,
-    ):
+        X_clean: Any = None,
+        sample_weight: Any = None,
+        X_val: Any = None,
+        X_val_clean: Any = None,
+        single_epoch: bool = False,
+    ) -> TrainResult:
         """Validate, describe, train, set the attributes."""
         going_on = self.__sklearn_is_fitted__() and (single_epoch or self.warm_start)
         self._check_parameters()
@@ -224,7 +230,7 @@ class _Autoencoder(
 
         from skae._training import train
 
-        def attributes(weights, history):
+        def attributes(weights: list[Floats], history: History) -> dict[str, Any]:
             network = Network(weights, architecture.activations, architecture.n_encoder_layers)
             return _attributes(network, history, past) | {"_bounded": bounded}
 
@@ -241,13 +247,13 @@ class _Autoencoder(
             ],
             checkpoint=checkpoint,
         )
-        vars(self).update(attributes(result.weights, result.history))
+        self.__dict__.update(attributes(result.weights, result.history))
         self._state = result.state if single_epoch else None
         if callbacks is not None:
             self.callbacks_ = callbacks.callbacks
         return result
 
-    def _keras_callbacks(self, architecture):
+    def _keras_callbacks(self, architecture: Architecture) -> "KerasCallbacks | None":
         """Check the callbacks that the parameter names, and bind them to a fit; or return None."""
         if not self.callbacks:
             return None
@@ -255,7 +261,7 @@ class _Autoencoder(
 
         return KerasCallbacks(check_callbacks(self.callbacks), architecture)
 
-    def _checkpoint(self, single_epoch):
+    def _checkpoint(self, single_epoch: bool) -> Checkpoint | None:
         """Open the checkpoint that the parameter names, or return None."""
         if self.checkpoint is None:
             return None
@@ -266,13 +272,13 @@ class _Autoencoder(
             )
         return Checkpoint.open(self.checkpoint)
 
-    def _seed(self, checkpoint):
+    def _seed(self, checkpoint: Checkpoint | None) -> int:
         """Draw a seed, or take that of the fit to go on from, where nothing else gives one."""
         if self.random_state is None and checkpoint is not None and checkpoint.seed is not None:
             return checkpoint.seed
         return make_seed(self.random_state)
 
-    def _plan(self, seed, bounded, *, paired, single_epoch):
+    def _plan(self, seed: int, bounded: bool, *, paired: bool, single_epoch: bool) -> Plan:
         noise_scale, clip = self._corruption(bounded, paired)
         return Plan(
             epochs=self.epochs,
@@ -287,7 +293,9 @@ class _Autoencoder(
             single_epoch=single_epoch,
         )
 
-    def _set_aside(self, rows, X_val, X_val_clean, plan):
+    def _set_aside(
+        self, rows: Rows, X_val: Any, X_val_clean: Any, plan: Plan
+    ) -> tuple[Rows, Rows | None]:
         """Return the rows to train on and those to validate on, or None."""
         if X_val is not None:
             paired = rows.targets is not None
@@ -296,7 +304,7 @@ class _Autoencoder(
             return split_rows(rows, self.validation_fraction, plan.seed)
         return rows, None
 
-    def _start(self, architecture, single_epoch):
+    def _start(self, architecture: Architecture, single_epoch: bool) -> State:
         """Where ``partial_fit`` or a warm start goes on from."""
         from skae._keras import check_names
 
@@ -447,35 +455,35 @@ class _Autoencoder(
         return float(f"{mean:.7g}")
 
     @property
-    def _n_features_out(self):
+    def _n_features_out(self) -> int:
         return self._network.layer_sizes[self._network.n_encoder_layers]
 
     # ------------------------------------------------------------------ scikit-learn's protocol
 
-    def __sklearn_is_fitted__(self):
+    def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_network")
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
-    def _sk_visual_block_(self):
+    def _sk_visual_block_(self) -> Block:
         return fitted(self._network) if self.__sklearn_is_fitted__() else unfitted(self)
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__().copy()
         if "_keras_models" in state:
             state["_keras_models"] = None
         state.pop("callbacks_", None)  # they may hold open files
         return seal(stamp(state))
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(unseal(upgrade(state, type(self))))
 
 
-def _attributes(network, history, past):
+def _attributes(network: Network, history: History, past: History) -> dict[str, Any]:
     """Return the fitted attributes; the history goes on from that of ``past`` epochs."""
     history = {name: past.get(name, []) + history.get(name, []) for name in past | history}
     return {
