@@ -121,7 +121,7 @@ class Checkpoint:
                 + "the same call goes on from where it ended."
             ) from error
         finally:
-            with contextlib.suppress(FileNotFoundError):  # it is in its place
+            with contextlib.suppress(OSError):  # it is in its place, or not ours
                 os.remove(beside)
         self.head, self.saved = head, saved
 

@@ -159,8 +159,7 @@ def keras_object(module, name, config, registered=None):
 def lambda_layer(path):
     import keras
 
-    # what a Keras file of Lambda(lambda x: os.mkdir(path)) holds
-    layer = keras.layers.Lambda(lambda x: x)
+    layer = keras.layers.Lambda(lambda x, path: __import__("os").mkdir(path))
     config = keras.saving.serialize_keras_object(layer)
     config["config"]["arguments"] = {"path": path}
     return config
@@ -203,6 +202,16 @@ def test_keras_makes_nothing_of_a_skops_file_but_parameters(
     file = with_state(DeepAutoencoder(), monkeypatch, dump, metrics=sealed)
     with pytest.raises(ValueError, match=r"among the parameters may be|is no class of keras"):
         load(file)
+
+
+@pytest.mark.parametrize("config", HOSTILE.values(), ids=HOSTILE)
+def test_an_activation_in_a_skops_file_is_a_name(config, small, X, canary, dump, load):
+    """Where there is another thing in its place, Keras knows no such activation."""
+    estimator = small().fit(X)
+    estimator._network.activations = [config(str(canary))] * 4
+    loaded = load(dump(estimator))
+    with pytest.raises((TypeError, ValueError)):
+        loaded.transform(X)
 
 
 def test_a_function_that_is_not_trusted_is_not_found_out_by_calling_it(

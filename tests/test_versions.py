@@ -10,6 +10,7 @@ from sklearn.base import clone
 
 import skae
 from skae import DeepAutoencoder, GaussianNoise
+from tests.pickles import write
 
 RELEASES = sorted(Path(__file__).with_name("pickles").glob("*.pickle"))
 
@@ -38,6 +39,20 @@ def test_the_pickles_of_each_release_go_on_training(file):
 
 def test_there_is_a_pickle_of_this_release():
     assert skae.__version__ in [file.stem for file in RELEASES], "run tests/pickles/write.py"
+
+
+def test_the_pickle_of_a_release_is_not_written_again(monkeypatch):
+    before = {file: file.read_bytes() for file in RELEASES}
+    monkeypatch.setattr(write, "is_released", lambda version: True)
+    with pytest.raises(SystemExit, match="is of a release, and stays as it is"):
+        write.main()
+
+    assert {file: file.read_bytes() for file in RELEASES} == before
+
+
+def test_a_version_is_released_once_the_changelog_has_its_date():
+    assert not write.is_released("0.1.0") or "## [0.1.0] - 20" in write.CHANGELOG.read_text()
+    assert write.is_released("0.0.1")
 
 
 @pytest.mark.parametrize("kind", [DeepAutoencoder, GaussianNoise])

@@ -13,6 +13,7 @@ import numpy as np
 
 import skae
 
+CHANGELOG = Path(__file__).parents[2] / "CHANGELOG.md"
 X = np.random.default_rng(0).uniform(size=(40, 8))
 SIZES = {"n_components": 2, "hidden_layer_sizes": (4,), "epochs": 2, "random_state": 0}
 
@@ -30,8 +31,7 @@ def estimators():
 
 
 def is_released(version):
-    changelog = Path(__file__).parents[2] / "CHANGELOG.md"
-    return f"## [{version}] - unreleased" not in changelog.read_text(encoding="utf-8")
+    return f"## [{version}] - unreleased" not in CHANGELOG.read_text(encoding="utf-8")
 
 
 def main():
