@@ -15,7 +15,7 @@ import numpy as np
 
 from skae._architecture import Architecture, FromConfig, name_of, thaw
 from skae._fork import check_not_severed
-from skae._parameters import FLOAT32_MAX, did_you_mean
+from skae._parameters import did_you_mean, fits_float32
 from skae._quiet import interrupts_afterwards, same_environment, without_banners
 from skae._typing import Activation, Array, Floats, Tensor
 
@@ -216,9 +216,9 @@ def _check_shape(name: str, value: Any, width: int) -> None:
 
 
 def plain(error: Exception) -> str:
-    """What an error says, without the names of operations that TensorFlow adds."""
+    """What an error says, without the names of operations and the links that TensorFlow adds."""
     first_line = (str(error) or type(error).__name__).splitlines()[0]
-    return re.sub(r" for '?\{\{.*|\{\{[^}]*\}\} ?", "", first_line)
+    return re.sub(r" for '?\{\{.*|\{\{[^}]*\}\} ?| See https://.*", "", first_line)
 
 
 def activation_name(function: Callable[..., Any]) -> Activation:
@@ -248,7 +248,7 @@ def check_names(architecture: Architecture) -> None:
         _check_whole(which, getattr(architecture, which))
     for name, value in architecture.options:
         check_option(name, architecture.optimizer, architecture.loss)
-        if isinstance(value, Real) and not abs(value) <= FLOAT32_MAX:
+        if isinstance(value, Real) and not fits_float32(value):
             raise ValueError(f"{name} must be finite in float32; got {value!r}.")
     for metric in thaw(architecture.metrics):
         _check_metric(metric)

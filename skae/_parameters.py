@@ -27,10 +27,18 @@ def check_number(
     what = "an integer" if kind is Integral else "a number"
     if isinstance(value, bool | np.bool_) or not isinstance(value, kind):
         raise TypeError(f"{name} must be {what}; got {value!r} of type {type(value).__name__}.")
-    if not (low < value if above else low <= value) or not value <= min(high, FLOAT32_MAX):
+    in_range = (low < value if above else low <= value) and value <= high
+    if not in_range or not fits_float32(value):
         bounds = f"{'above' if above else 'at least'} {low}"
         bounds += " and finite in float32" if high == np.inf else f" and at most {high}"
         raise ValueError(f"{name} must be {what} {bounds}; got {value!r}.")
+
+
+def fits_float32(value: Any) -> bool:
+    """Whether a number is finite in float32."""
+    # NumPy would convert the limit to a float16 that it is compared with
+    value = value.item() if isinstance(value, np.generic) else value
+    return bool(abs(value) <= FLOAT32_MAX)
 
 
 def check_layer_sizes(sizes: Any) -> tuple[int, ...]:

@@ -78,10 +78,9 @@ class Program:
                 self.variables = [
                     keras.Variable(np.zeros(n_parameters, np.float32), name="weights")
                 ]
-            self.optimizer.build(self.variables)
+            self._build_optimizer()
             if self.has_metrics:
                 build_metrics(self.model)
-        self.initial_state = [variable.numpy().copy() for variable in self.optimizer.variables]
         self.chunk_steps = chunk_steps(architecture)
         self.jit = jit
         self.n_traces = 0
@@ -92,6 +91,23 @@ class Program:
         self._batches = tf.TensorSpec((steps, architecture.batch_size, architecture.n_features))
         self._weight = tf.TensorSpec((steps, architecture.batch_size))
         self._rates = tf.TensorSpec((steps,))
+
+    def _build_optimizer(self) -> None:
+        """Create the optimizer's variables, and keep what is in them.
+
+        Some begin as a copy of the weights, such as those of ``ScheduleFreeAdamW``: at `reset`
+        they have to become one of the weights to start from.  A mark in the weights shows which.
+        """
+        marks = -1e30 * np.arange(1, 1 + len(self.variables), dtype=np.float32)
+        for variable, mark in zip(self.variables, marks, strict=True):
+            variable.assign(np.full(variable.shape, mark, np.float32))
+        self.optimizer.build(self.variables)
+        self.initial_state = [variable.numpy().copy() for variable in self.optimizer.variables]
+        self.copied = {
+            place: int(number)
+            for place, state in enumerate(self.initial_state)
+            for number in np.flatnonzero(marks == state.flat[0])
+        }
 
     def _creating(self) -> Any:
         """Where the variables are created."""
@@ -117,7 +133,8 @@ class Program:
         try:
             return self._compile(function).get_concrete_function(*specs)
         except (ValueError, TypeError) as error:
-            raise type(error)(
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(
                 f"The parameters give no program that can be compiled: {plain(error)}"
             ) from error
 
@@ -130,10 +147,20 @@ class Program:
     ) -> None:
         """Set every variable that training changes."""
         self.set_weights(weights)
-        state = self.initial_state if optimizer_state is None else optimizer_state
+        state = self._fresh_state(weights) if optimizer_state is None else optimizer_state
         for variable, value in zip(self.optimizer.variables, state, strict=True):
             variable.assign(value)
         self.model.reset_metrics()
+
+    def _fresh_state(self, weights: Sequence[Array]) -> Sequence[Array]:
+        """Return what the optimizer's variables hold before its first step."""
+        if not self.copied:
+            return self.initial_state
+        packed = self.layout.pack(weights)
+        return [
+            packed[self.copied[place]] if place in self.copied else value
+            for place, value in enumerate(self.initial_state)
+        ]
 
     def set_weights(self, weights: Sequence[Array]) -> None:
         for variable, value in zip(self.variables, self.layout.pack(weights), strict=True):

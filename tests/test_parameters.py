@@ -31,6 +31,14 @@ def test_a_number_out_of_range_is_a_value_error(value):
         check_number("scale", value, low=0)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.longdouble, np.int8, np.uint64, float])
+def test_a_number_may_be_of_any_kind(kind):
+    check_number("scale", kind(1), low=0)
+    with pytest.raises(ValueError, match="scale must be a number at least 2"):
+        check_number("scale", kind(1), low=2)
+
+
 def test_bounds_may_be_excluded():
     check_number("x", 0, low=0)
     check_number("x", 1, low=0, high=1, above=True)
