@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from skae._architecture import Architecture
-from skae._keras import build_metrics, compiled_autoencoder, keras
+from skae._keras import build_metrics, compiled_autoencoder, keras, nameless_variables
 from skae._typing import Array, Floats
 from skae._watchers import Watcher
 
@@ -100,9 +100,10 @@ class KerasCallbacks(Watcher):
     def begin(self, fit: Any) -> None:
         self.fit = fit
         self.first = fit.start.n_epochs if fit.plan.single_epoch else 0
-        self.model = compiled_autoencoder(self.architecture)
-        if self.architecture.metrics:
-            build_metrics(self.model)  # a callback looks up there whether more of one is better
+        with nameless_variables():
+            self.model = compiled_autoencoder(self.architecture)
+            if self.architecture.metrics:
+                build_metrics(self.model)  # there a callback looks up whether more is better
         self.model.stop_training = False
         self.rate = fit.rates_of(0)[0]
         params = {"epochs": self.first + fit.epochs, "steps": fit.steps_per_epoch, "verbose": 0}

@@ -57,9 +57,6 @@ class DistributedProgram(Program):
         clips = ("clipnorm", "global_clipnorm", "clipvalue")
         self.clips = any(getattr(self.optimizer, name) is not None for name in clips)
 
-    def _creating(self) -> Any:
-        return contextlib.nullcontext()  # the strategy says where a variable lies
-
     def _train(
         self,
         inputs: Tensor,

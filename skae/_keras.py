@@ -3,6 +3,7 @@
 Imported inside ``fit`` and by the Keras attributes, never with the package.
 """
 
+import contextlib
 import inspect
 import os
 import re
@@ -73,6 +74,22 @@ ELEMENTWISE = {
         "adadelta", "adagrad", "adam", "adamax", "adamw", "ftrl", "lion", "nadam", "rmsprop", "sgd",
     )
 }  # fmt: skip
+
+
+def nameless_variables() -> Any:
+    """Scope in which variables get neither the name nor the device that Keras asks for.
+
+    TensorFlow keeps 60 kB for each name, device and shape of a variable that there ever was, in
+    a cache that nothing public empties.  Alike, the variables of many objects share these.
+    """
+    if tf.distribute.has_strategy():  # which says where a variable lies
+        return contextlib.nullcontext()
+    return tf.variable_creator_scope(_nameless)
+
+
+def _nameless(create: Callable[..., Any], **options: Any) -> Any:
+    with tf.device(None), tf.name_scope("/"):
+        return create(**options | {"name": "variable"})
 
 
 def optimizer_class(optimizer: Any) -> Any:
@@ -322,7 +339,8 @@ def models_with_weights(
     weights: Iterable[Array],
 ) -> tuple[Any, Any, Any]:
     """`build_models` with the kernels and biases given."""
-    models = build_models(layer_sizes, activations, n_encoder_layers)
+    with nameless_variables():
+        models = build_models(layer_sizes, activations, n_encoder_layers)
     models[2].set_weights(list(weights))
     return models
 

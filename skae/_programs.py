@@ -14,6 +14,7 @@ from skae._keras import (
     compiled_autoencoder,
     is_elementwise,
     keras,
+    nameless_variables,
     plain,
     row_losses,
     tf,
@@ -46,16 +47,6 @@ def pays_for_xla(architecture: Architecture, n_rows: int, epochs: int) -> bool:
     return steps * 2e-4 + flops * 2e-12 > 0.8
 
 
-def nameless(create: Callable[..., Any], **options: Any) -> Any:
-    """Create a variable without the name and the device that Keras asks for.
-
-    TensorFlow keeps 60 kB for each name, device and shape of a variable that there ever was, in
-    a cache that nothing public empties.  Alike, the variables of many structures share these.
-    """
-    with tf.device(None), tf.name_scope("/"):
-        return create(**options | {"name": "variable"})
-
-
 class Program:
     """One architecture's variables and its compiled steps.
 
@@ -67,7 +58,7 @@ class Program:
         self.lock = threading.RLock()
         self.tenant: Lease | None = None  # whose state is in the variables
         self.has_metrics = bool(architecture.metrics)
-        with self._creating():
+        with nameless_variables():
             self.model = compiled_autoencoder(architecture)
             self.optimizer = self.model.optimizer
             flat = is_elementwise(self.optimizer)
@@ -108,10 +99,6 @@ class Program:
             for place, state in enumerate(self.initial_state)
             for number in np.flatnonzero(marks == state.flat[0])
         }
-
-    def _creating(self) -> Any:
-        """Where the variables are created."""
-        return tf.variable_creator_scope(nameless)
 
     @functools.cached_property
     def train(self) -> Callable[..., Tensor]:

@@ -8,7 +8,7 @@ import inspect
 import json
 from typing import Any
 
-from skae._keras import keras
+from skae._keras import keras, nameless_variables
 
 NAMESPACES = ("optimizers", "losses", "metrics")  # whose classes may be parameters
 MODULES = {
@@ -52,7 +52,8 @@ def from_json(config: str) -> Any:
             raise ValueError(f"{made[1]!r} is no class of keras.{made[0]}.")
         return kind
     _check(made)
-    return keras.saving.deserialize_keras_object(made, safe_mode=True)
+    with nameless_variables():
+        return keras.saving.deserialize_keras_object(made, safe_mode=True)
 
 
 def _check(config: Any) -> None:

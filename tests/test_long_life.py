@@ -7,17 +7,24 @@ import sys
 import pytest
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-SCRIPT = """
+HEAD = """
 import json, os, re, sys
-from itertools import product
 from pathlib import Path
-import numpy as np
 from sklearn.datasets import load_digits
 from skae import DeepAutoencoder, DenoisingAutoencoder, limit_programs
 
+X = load_digits().data[:64] / 16
+
+def held():
+    status = Path("/proc/self/status").read_text()
+    numbers = [int(re.search(rf"{name}:\\s+(\\d+)", status)[1]) for name in ("VmRSS", "Threads")]
+    return numbers[0] / 1024, numbers[1], len(os.listdir("/proc/self/fd"))
+"""
+STRUCTURES = """
+from itertools import product
+
 max_programs, n_fits, n_transforms = map(int, sys.argv[1:])
 limit_programs(max_programs)
-X = load_digits().data[:64] / 16
 structures = [
     (kind, {"n_components": n, "hidden_layer_sizes": hidden, "activation": activation})
     for kind, n, hidden, activation in product(
@@ -25,12 +32,6 @@ structures = [
     )
 ]
 assert len(structures) == 24
-
-def held():
-    status = Path("/proc/self/status").read_text()
-    numbers = [int(re.search(rf"{name}:\\s+(\\d+)", status)[1]) for name in ("VmRSS", "Threads")]
-    return numbers[0] / 1024, numbers[1], len(os.listdir("/proc/self/fd"))
-
 fits = []
 for i in range(n_fits):
     kind, structure = structures[i % 24]
@@ -44,32 +45,92 @@ for i in range(n_transforms):
         transforms.append(held())
 print(json.dumps([fits, transforms]))
 """
+USES = """
+import pickle
+from sklearn.base import clone
+import keras
+
+adam = keras.optimizers.Adam(0.01)
+
+def small(**params):
+    return DeepAutoencoder(
+        4, hidden_layer_sizes=(8,), epochs=2, batch_size=32, random_state=0, optimizer=adam
+    ).set_params(**params)
+
+def with_callbacks():
+    small(callbacks=[keras.callbacks.EarlyStopping("loss", patience=5)]).fit(X)
+
+def with_a_checkpoint():
+    small(checkpoint="run.ckpt").fit(X)
+    small(checkpoint="run.ckpt").fit(X)
+    os.remove("run.ckpt")
+
+def with_keras_models():
+    small().fit(X).autoencoder_.get_weights()
+
+def copied():
+    pickle.loads(pickle.dumps(clone(small()).fit(X))).partial_fit(X)
+
+def failed():
+    try:
+        small(epochs=-1).fit(X)
+    except ValueError:
+        pass
+    try:
+        rate = {"learning_rate": 1e30, "learning_rate_schedule": "constant"}
+        small(optimizer="sgd", loss="mean_squared_error", output_activation="linear", **rate).fit(X)
+    except ValueError:
+        pass
+    else:
+        raise AssertionError("the second fit did not diverge")
+
+uses = [with_callbacks, with_a_checkpoint, with_keras_models, copied, failed]
+fits = []
+for i in range(int(sys.argv[1])):
+    uses[i % len(uses)]()
+    fits.append(held())
+print(json.dumps([fits]))
+"""
 
 
-def live(max_programs, n_fits, n_transforms):
-    """What a process holds, of megabytes, threads and open files, after each fit and later."""
-    command = [sys.executable, "-c", SCRIPT, *map(str, (max_programs, n_fits, n_transforms))]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+def live(program, *numbers, folder):
+    """What a process holds, of megabytes, threads and open files, in each part of its life."""
+    command = [sys.executable, "-c", HEAD + program, *map(str, numbers)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
     assert "retracing" not in done.stderr
-    fits, transforms = json.loads(done.stdout)
-    return [list(zip(*part, strict=True)) for part in (fits, transforms)]
+    return [list(zip(*part, strict=True)) for part in json.loads(done.stdout)]
+
+
+def assert_flat(fits, n_warm):
+    """The second half holds no more than the first after its first fits."""
+    half = len(fits[0]) // 2
+    growth, threads, files = (max(part[half:]) - max(part[n_warm:half]) for part in fits)
+    print(
+        f"{len(fits[0])} fits: {growth:+.1f} MB, {max(fits[1])} threads, {max(fits[2])} open files"
+    )
+    assert growth < 20
+    assert threads <= 0
+    assert files <= 0
 
 
 @pytest.mark.parametrize("max_programs", [32, 8], ids="{} programs".format)
-def test_memory_threads_and_open_files_stay_flat(max_programs, long):
+def test_memory_threads_and_open_files_stay_flat(max_programs, long, tmp_path):
     """24 structures take turns: where only 8 programs are kept, every fit compiles."""
     if max_programs == 8 and not long:
         pytest.skip("compiles for each fit; test_memory.py has 500 structures")
-    n_fits, n_transforms = (2000, 1_000_000) if long else (96, 20_000)
-    (megabytes, threads, files), later = live(max_programs, n_fits, n_transforms)
-    half = n_fits // 2
-    growth = max(megabytes[half:]) - max(megabytes[24:half])
-    print(f"{n_fits} fits: {growth:+.1f} MB, {max(threads)} threads, {max(files)} files")
-    print(f"{n_transforms} transforms: {max(later[0]) - later[0][1]:+.1f} MB")
+    sizes = (2000, 1_000_000) if long else (96, 20_000)
+    fits, later = live(STRUCTURES, max_programs, *sizes, folder=tmp_path)
 
-    assert growth < 20
-    assert max(threads[half:]) <= max(threads[24:half])
-    assert max(files[half:]) <= max(files[24:half])
+    assert_flat(fits, n_warm=24)
+    print(f"{sizes[1]} transforms: {max(later[0]) - later[0][1]:+.1f} MB")
     assert max(later[0]) - later[0][1] < 5
     assert set(later[1]) == {later[1][0]}
     assert set(later[2]) == {later[2][0]}
+
+
+def test_no_use_of_an_estimator_holds_anything(long, tmp_path):
+    """Callbacks, checkpoints, Keras models, copies, and fits that fail."""
+    (fits,) = live(USES, 2000 if long else 100, folder=tmp_path)
+
+    assert_flat(fits, n_warm=25)
