@@ -2,6 +2,7 @@
 
 import decimal
 import fractions
+import importlib.util
 import tempfile
 from typing import Any, NamedTuple
 
@@ -158,7 +159,9 @@ def dense_tables(draw, **kwargs):
     if "list" in form or form == "tuples":
         if array.dtype == np.longdouble:  # which Python has no numbers for
             array = array.astype(np.float64)
-        if form != "a list of arrays":
+        if form == "a list of arrays":  # of which NumPy makes one in the machine's byte order
+            plain = meant(np.array(list(array)))
+        else:
             plain = plain.astype(np.float64)
     return Table(layouts[form](array), plain)
 
@@ -186,25 +189,28 @@ NAMES = [
     ["_mask", "dtype", "shape"], ["values", "toarray", "columns"], [("a", 1), ("a", 2), ("b", 1)],
     ["same", "same", "same"], ["index", "level_0", "0"],
 ]  # fmt: skip
-PANDAS = [
-    "float64", "float32", "float16", "int64", "uint8", "bool", "Int64", "Int8", "UInt16", "Float64",
-    "Float32", "boolean", "category", "object", "Sparse", "one of each",
-]  # fmt: skip
+# Pandas' dtypes, and the one of NumPy whose numbers fit in
+PANDAS = {
+    "float64": "f8", "float32": "f4", "float16": "f2", "int64": "i8", "uint8": "u1", "bool": "?",
+    "Int64": "i8", "Int8": "i1", "UInt16": "u2", "Float64": "f8", "Float32": "f4", "boolean": "?",
+    "category": "f8", "object": "f8", "Sparse": "f8", "one of each": "f8",
+}  # fmt: skip
+if importlib.util.find_spec("pyarrow"):
+    PANDAS |= {
+        "double[pyarrow]": "f8", "float[pyarrow]": "f4", "int64[pyarrow]": "i8",
+        "uint8[pyarrow]": "u1", "bool[pyarrow]": "?",
+    }  # fmt: skip
 
 
 def as_pandas(array, dtype, names):
-    frame = pd.DataFrame(array)
     if dtype == "one of each":
         kinds = ["float32", "Int64", "object"]
         columns = [as_pandas(array[:, [i]], kinds[i], [i]) for i in range(array.shape[1])]
         frame = pd.concat(columns, axis=1)
-    elif dtype == "Sparse":
-        frame = frame.astype(pd.SparseDtype(np.float64, 0.0))
-    elif dtype in ("category", "object"):
-        frame = frame.astype(dtype)
     else:
-        frame = pd.DataFrame(cast(array, str(np.dtype(dtype.lower().replace("ean", "")))))
-        frame = frame.astype(dtype)
+        sparse_dtype = pd.SparseDtype(np.float64, 0.0)
+        frame = pd.DataFrame(cast(array, PANDAS[dtype]))
+        frame = frame.astype(sparse_dtype if dtype == "Sparse" else dtype)
     frame.columns = pd.Index(names) if not isinstance(names[0], tuple) else names
     return frame
 
@@ -214,7 +220,7 @@ def frames(draw, **kwargs):
     array = draw(arrays(**kwargs))
     names = draw(st.sampled_from(NAMES))[: array.shape[1]]
     if draw(st.booleans()):
-        frame = as_pandas(array, draw(st.sampled_from(PANDAS)), names)
+        frame = as_pandas(array, draw(st.sampled_from(sorted(PANDAS))), names)
         if draw(st.booleans()):
             frame.index = [0] * len(frame)  # all the same
         columns = [np.asarray(frame.iloc[:, i], np.float64) for i in range(frame.shape[1])]
