@@ -62,7 +62,9 @@ def learning_rates(
     """
     steps = np.arange(first_step, first_step + n_steps)
     if callable(schedule):
-        return np.array([float(schedule(step)) for step in steps], np.float32)
+        rates = np.array([float(schedule(step)) for step in steps])
+        with np.errstate(over="ignore"):  # training will say that it diverged
+            return rates.astype(np.float32)
     return (peak * SCHEDULES[schedule](steps / total_steps)).astype(np.float32)
 
 

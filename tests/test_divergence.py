@@ -96,6 +96,13 @@ def test_a_rate_a_thousand_times_too_high_ends_in_numbers_or_in_an_error(
         trains_or_says_why(estimator, X)
 
 
+@pytest.mark.parametrize("rate", [1e300, np.inf, np.nan])
+def test_a_schedule_of_impossible_rates_is_an_error(rate):
+    estimator = make(learning_rate_schedule=lambda step: rate)
+    with pytest.raises(ValueError, match="diverged: .* that learning_rate_schedule gives"):
+        estimator.fit(rows())
+
+
 @each_kind
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("size", [1e20, 1e30, 1e38, 1e300])
@@ -104,6 +111,19 @@ def test_huge_data_is_an_error_that_says_to_scale_it(size, optimizer, kind):
     X[3] *= size  # one row is enough
     with np.errstate(over="ignore"):
         assert not trains_or_says_why(make(kind, optimizer=optimizer), X)
+
+
+@each_kind
+def test_programs_of_xla_know_divergence_too(kind, monkeypatch):
+    """The compiler may rewrite arithmetic, but not hide what is not finite."""
+    from skae import _training
+
+    monkeypatch.setattr(_training, "pays_for_xla", lambda *_: True)
+    for size in (1e20, 1e30, 1e38):
+        for X in (rows() * size, np.abs(rows()) * size):
+            assert not trains_or_says_why(make(kind), X)
+    for rate in (1, 1e3, 1e6, 1e30):
+        trains_or_says_why(make(kind, learning_rate=rate, epochs=20), rows())
 
 
 @pytest.mark.parametrize("size", [1e30, 1e300])
