@@ -8,6 +8,7 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 from skae._architecture import Architecture
+from skae._interrupts import interrupts_afterwards
 from skae._parameters import check_number
 
 if TYPE_CHECKING:  # it imports TensorFlow
@@ -41,11 +42,12 @@ class ProgramCache:
         with self._lock:
             program = self._programs.get(key)
             if program is None:
-                program = self._programs[key] = (
-                    Program(architecture, jit)
-                    if strategy is None
-                    else DistributedProgram(architecture, strategy)
-                )
+                with interrupts_afterwards():
+                    program = self._programs[key] = (
+                        Program(architecture, jit)
+                        if strategy is None
+                        else DistributedProgram(architecture, strategy)
+                    )
             self._programs.move_to_end(key)
             self._shrink()
         try:

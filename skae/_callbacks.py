@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from skae._architecture import Architecture
+from skae._interrupts import interrupts_afterwards
 from skae._keras import build_metrics, compiled_autoencoder, keras, nameless_variables
 from skae._typing import Array, Floats
 from skae._watchers import Watcher
@@ -100,7 +101,7 @@ class KerasCallbacks(Watcher):
     def begin(self, fit: Any) -> None:
         self.fit = fit
         self.first = fit.start.n_epochs if fit.plan.single_epoch else 0
-        with nameless_variables():
+        with interrupts_afterwards(), nameless_variables():
             self.model = compiled_autoencoder(self.architecture)
             if self.architecture.metrics:
                 build_metrics(self.model)  # there a callback looks up whether more is better

@@ -16,8 +16,9 @@ import numpy as np
 
 from skae._architecture import Architecture, FromConfig, name_of, thaw
 from skae._fork import check_not_severed
+from skae._interrupts import interrupts_afterwards
 from skae._parameters import did_you_mean, fits_float32
-from skae._quiet import interrupts_afterwards, same_environment, without_banners
+from skae._quiet import same_environment, without_banners
 from skae._typing import Activation, Array, Floats, Tensor
 
 
@@ -42,7 +43,8 @@ try:
 except ImportError as error:
     raise ImportError(
         "skae trains with TensorFlow through Keras, and could not import them: "
-        f"{error}. To install them: pip install keras tensorflow."
+        f"{error}. To install them: pip install keras tensorflow. Where Keras is configured for "
+        "another backend: set KERAS_BACKEND=tensorflow."
     ) from error
 _check_backend(keras.backend.backend())
 

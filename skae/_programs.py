@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from skae._architecture import Architecture
+from skae._interrupts import interrupts_afterwards
 from skae._keras import (
     activation_function,
     build_metrics,
@@ -118,7 +119,8 @@ class Program:
 
     def _trace(self, function: Callable[..., Tensor], *specs: Any) -> Callable[..., Tensor]:
         try:
-            return self._compile(function).get_concrete_function(*specs)
+            with interrupts_afterwards():
+                return self._compile(function).get_concrete_function(*specs)
         except (ValueError, TypeError) as error:
             kind = TypeError if isinstance(error, TypeError) else ValueError
             raise kind(

@@ -1,12 +1,10 @@
-"""Import TensorFlow whole, without its banners and without what it sets in the environment."""
+"""Import TensorFlow without its banners, and without what it sets in the environment."""
 
 import contextlib
 import os
 import re
-import signal
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator
 
 # A line of TensorFlow's log, what it says before the log is set up, and a line continued.
@@ -65,24 +63,3 @@ def same_environment() -> Iterator[None]:
         for name in [name for name in os.environ if name not in before]:
             del os.environ[name]
         os.environ.update(before)
-
-
-@contextlib.contextmanager
-def interrupts_afterwards() -> Iterator[None]:
-    """Let Ctrl-C wait until TensorFlow is there, a few seconds.
-
-    An import that is cut off cannot be taken up again: TensorFlow's parts register themselves,
-    and do not bear to do so twice.
-    """
-    handler = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or handler is None:
-        yield
-        return
-    came: list[bool] = []
-    signal.signal(signal.SIGINT, lambda *_: came.append(True))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
-        if came:
-            signal.raise_signal(signal.SIGINT)

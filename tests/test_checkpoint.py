@@ -374,8 +374,9 @@ for kill in range(n_kills):
     if kill % 5:
         os.read(pipe[0], 1)  # an epoch has ended; else the kill may come at the very beginning
     time.sleep(moments.uniform(0, 0.1))
-    os.kill(child, signal.SIGKILL)
-    if wait(child) != -signal.SIGKILL:
+    kind = (signal.SIGKILL, signal.SIGTERM)[kill % 2]
+    os.kill(child, kind)
+    if wait(child) != -kind:
         sys.exit("the fit had ended: too few epochs to show anything")
     if os.path.exists(path):
         places.add(len(Checkpoint.open(path).saved.history))
