@@ -99,7 +99,7 @@ def test_a_rate_a_thousand_times_too_high_ends_in_numbers_or_in_an_error(
 @pytest.mark.parametrize("rate", [1e300, np.inf, np.nan])
 def test_a_schedule_of_impossible_rates_is_an_error(rate):
     estimator = make(learning_rate_schedule=lambda step: rate)
-    with pytest.raises(ValueError, match="diverged: .* that learning_rate_schedule gives"):
+    with pytest.raises(ValueError, match=r"diverged: .* that learning_rate_schedule gives"):
         estimator.fit(rows())
 
 
