@@ -1,7 +1,9 @@
 """Keep what a release pickles: ``python tests/pickles/write.py`` writes ``VERSION.pickle`` here.
 
-Run it once for each release; `tests/test_versions.py` loads all of these files for ever.  Until
-the changelog has the release's date it may be written anew, and afterwards no more.
+Run it once for each release, with the oldest versions that skae supports, which ``nox -s oldest``
+installs: NumPy 1 does not know the arrays in a pickle of NumPy 2, and NumPy 2 does those of
+NumPy 1, in this protocol without a warning.  `tests/test_versions.py` loads all of these files for
+ever.  Until the changelog has the release's date it may be written anew, and afterwards no more.
 """
 
 import pickle
@@ -46,7 +48,7 @@ def main():
             for estimator in estimators()
         ],
     }
-    file.write_bytes(pickle.dumps(kept, protocol=5))
+    file.write_bytes(pickle.dumps(kept, protocol=4))
     print(f"{file}: {file.stat().st_size:,} bytes")
 
 
