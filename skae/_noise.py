@@ -84,7 +84,7 @@ class GaussianNoise(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self._check_parameters()
         refuse_masked("X", X)
         with unchanged_on_error(self):
-            check_dtype("X", validate_data(self, X))
+            check_dtype(self, "X", validate_data(self, X))
         return self
 
     @in_numpy
@@ -108,7 +108,7 @@ class GaussianNoise(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """
         self._check_parameters()
         refuse_masked("X", X)
-        X = check_dtype("X", validate_data(self, X, reset=False))
+        X = check_dtype(self, "X", validate_data(self, X, reset=False))
         rng = np.random.default_rng(make_seed(self.random_state))
         noisy = rng.standard_normal(X.shape, dtype=output_dtype(X).type)
         with np.errstate(over="ignore"):

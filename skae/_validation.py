@@ -49,8 +49,10 @@ def unchanged_on_error(estimator: Any) -> Iterator[None]:
         raise
 
 
-def check_dtype(name: str, X: Matrix) -> Matrix:
-    """Refuse dates and durations, which NumPy would convert to numbers."""
+def check_dtype(estimator: Any, name: str, X: Matrix) -> Matrix:
+    """Make numbers of Python's, and refuse dates and durations, of which NumPy would make some."""
+    if X.dtype == object:  # scikit-learn converts only what shows its dtype at once
+        X = check_array(X, input_name=name, estimator=estimator, **ROW_FORMAT)
     if X.dtype.kind not in "biuf":
         raise ValueError(f"{name} must hold numbers; got dtype {X.dtype}.")
     return X
@@ -88,9 +90,7 @@ def check_rows(
         ensure_all_finite=finite,
         **ROW_FORMAT,
     )
-    if X.dtype == object:  # from a list: only what shows its dtype is converted at once
-        X = check_array(X, input_name="X", estimator=estimator, **ROW_FORMAT)
-    return check_dtype("X", X)
+    return check_dtype(estimator, "X", X)
 
 
 @in_numpy
@@ -102,7 +102,8 @@ def check_codes(estimator: Any, X: Any, n_components: int) -> Matrix:
         X = source
     else:
         refuse_masked("X", X)
-        X = check_dtype("X", check_array(X, input_name="X", estimator=estimator))
+        X = check_array(X, input_name="X", estimator=estimator)
+        X = check_dtype(estimator, "X", X)
     if X.shape[1] != n_components:
         raise ValueError(
             f"X has {X.shape[1]} features, but the codes of {type(estimator).__name__} "
@@ -120,7 +121,7 @@ def check_matrix(estimator: Any, name: str, X: Any) -> Matrix:
         return load_small(source)
     refuse_masked(name, X)
     X = check_array(X, input_name=name, estimator=estimator, **ROW_FORMAT)
-    return check_dtype(name, X)
+    return check_dtype(estimator, name, X)
 
 
 def _check_head(estimator: Any, source: Source) -> None:

@@ -292,7 +292,7 @@ BAD = {
     "a set": lambda X: {1.0, 2.0},
     "a generator": lambda X: (row for row in X),
     "names of two kinds": lambda X: pd.DataFrame(
-        np.hstack([X, X]), columns=["a", *range(2 * X.shape[1] - 1)]
+        np.hstack([X] * 4), columns=["a", *range(4 * X.shape[1] - 1)]
     ),
     "numbers too long for float64": lambda X: [[10**400, 1], [1, 2]],
 }

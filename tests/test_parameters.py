@@ -358,6 +358,12 @@ BAD_ROWS = [
     (lambda X: "digits", ValueError, "Expected 2D array"),
     (lambda X: X.astype(str), ValueError, "numeric"),
     (lambda X: X + 1j, ValueError, "Complex data not supported"),
+    (
+        lambda X: np.zeros(X.shape, "M8[s]"),
+        ValueError,
+        r"X must hold numbers; got dtype datetime64",
+    ),
+    (lambda X: np.zeros(X.shape, "m8[s]"), ValueError, r"X must hold numbers; got dtype timedelta"),
     (lambda X: np.ma.masked_greater(X, 0.5), ValueError, r"X has masked values: fill them"),
     (lambda X: [[{}] * 64] * 2, TypeError, "must be a string or a real number"),
 ]
