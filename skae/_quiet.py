@@ -5,6 +5,7 @@ import os
 import re
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
 
 # A line of TensorFlow's log, what it says before the log is set up, and a line continued.
@@ -15,7 +16,7 @@ BANNER = re.compile(
 
 @contextlib.contextmanager
 def without_banners() -> Iterator[None]:
-    """Keep TensorFlow's log lines off the screen while it is imported.
+    """Keep TensorFlow's log lines and Keras' warnings off the screen while these are imported.
 
     Some of them come from static initialisers that heed no variable, so what is written
     to file descriptor 2 is held back, and everything but those lines written afterwards.
@@ -36,7 +37,9 @@ def without_banners() -> Iterator[None]:
     with tempfile.TemporaryFile() as held:
         os.dup2(held.fileno(), 2)
         try:
-            yield
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", FutureWarning)  # of Keras 3.13, by NumPy 1.26
+                yield
         finally:
             del os.environ["TF_CPP_MIN_LOG_LEVEL"]
             with contextlib.suppress(AttributeError, ValueError):
