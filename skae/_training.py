@@ -153,6 +153,7 @@ class _Fit:
         with contextlib.ExitStack() as stack:
             for watcher in self.watchers:
                 stack.callback(watcher.close)
+            self._begin()
             interrupted = self._run_epochs()
             with self.lease.held() as program:
                 program.finish()
@@ -160,15 +161,17 @@ class _Fit:
             self._tell("end")
             return self._result(interrupted)
 
+    def _begin(self) -> None:
+        saved = self.checkpoint and self.checkpoint.saved
+        if saved:
+            self.first_epoch = self.epochs if saved.stopped else len(saved.history)
+        self._tell("begin", self)
+        if self.checkpoint and saved:
+            self._restore(self.checkpoint, saved)
+
     def _run_epochs(self) -> bool:
         """Train epoch by epoch; return whether Ctrl-C ended it."""
         try:
-            saved = self.checkpoint and self.checkpoint.saved
-            if saved:
-                self.first_epoch = self.epochs if saved.stopped else len(saved.history)
-            self._tell("begin", self)
-            if self.checkpoint and saved:
-                self._restore(self.checkpoint, saved)
             for epoch in range(self.first_epoch, self.epochs):
                 self._epoch(epoch)
                 if self.checkpoint is not None:
