@@ -9,6 +9,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy import sparse
 
+from skae._interrupts import interrupts_afterwards
 from skae._records import Rows, as_float32
 from skae._streams import Stream
 from skae._typing import Array, Floats, Matrix, Rng
@@ -118,7 +119,8 @@ class Feeder:
             coming: Future[Chunk] | None = None
             for part, buffers in zip(parts, itertools.cycle(self.buffers), strict=False):
                 chunk = coming and coming.result()
-                coming = thread.submit(self._gather, buffers, part)
+                with interrupts_afterwards():  # which the start of a thread does not bear
+                    coming = thread.submit(self._gather, buffers, part)
                 if chunk:
                     yield chunk
             if coming is not None:

@@ -41,6 +41,8 @@ def nothing_left(folder):
     """Compare threads, open files and the files in a folder before and after."""
     before = set(threading.enumerate()), open_files(), sorted(os.listdir(folder))
     yield
+    for thread in set(threading.enumerate()) - before[0]:
+        thread.join(5)  # it ends by itself where Ctrl-C came while its end was waited for
     assert set(threading.enumerate()) <= before[0]
     assert open_files() == before[1]
     assert sorted(os.listdir(folder)) == before[2]
