@@ -60,6 +60,7 @@ def test_ctrl_c_during_the_import_of_tensorflow_comes_when_the_import_is_whole()
     """Also without a home folder to write to, and without a screen."""
     out = run(
         "import importlib.abc, signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # be it ignored here\n"
         "import numpy as np\n"
         "from skae import DeepAutoencoder, ReconstructionDisplay, LossCurveDisplay\n"
         "class Interrupt(importlib.abc.MetaPathFinder):\n"
