@@ -26,7 +26,7 @@ def full(full_article):
     return Settings(
         mnist=Mnist(60_000, 10_000),
         rounds=3,
-        epochs=4,
+        epochs=8,
         fresh_rounds=11,
         seeds=(0, 1, 2),
         quality_epochs=50,

@@ -1,7 +1,9 @@
 """Chunks of mini-batches, gathered from an array or a sparse matrix as training asks for them."""
 
+import functools
 import itertools
-from collections.abc import Generator, Iterable, Sequence
+import os
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -90,10 +92,15 @@ class Feeder:
         n_steps = -(-len(rows.index) // batch_size)
         shape = (chunk_steps if pad else min(chunk_steps, n_steps), batch_size)
         apart = rows.targets is not None or corruption is not None
-        # one chunk is gathered while the program reads the other
+        # Noise, files and sparse rows are seen to while the program is at the chunk before.  What
+        # is a mere copy is not: beside the program it costs more than between its calls, as in
+        # each product one of the cores then waits for the other.
+        # Two threads do the copying, but not in a joblib worker whose share is one.
+        self.copies = rows.are_arrays and corruption is None
+        self.in_one = n_steps <= chunk_steps
         self.buffers = [
             Buffers(shape, rows.inputs.shape[1], apart=apart)
-            for _ in range(1 if n_steps <= chunk_steps else 2)
+            for _ in range(1 if self.in_one or self.copies else 2)
         ]
         capacity = chunk_steps * batch_size
         self.reader = (Lookup if rows.in_memory else Stream)(rows, capacity)
@@ -112,25 +119,31 @@ class Feeder:
     def _chunks(self, parts: Iterable[Any], rng: Rng) -> Chunks:
         if self.corruption is not None:
             self.corruption.start(rng)
-        if len(self.buffers) == 1:
-            yield from (self._gather(self.buffers[0], part) for part in parts)
+        take: Callable[..., int] = self.reader.take
+        if self.in_one:
+            yield from (self._gather(self.buffers[0], part, take) for part in parts)
             return
         with ThreadPoolExecutor(1, "skae-feeder") as thread:
+            if self.copies:
+                if os.environ.get("OMP_NUM_THREADS") != "1":
+                    take = functools.partial(_by_halves, thread, take)
+                yield from (self._gather(self.buffers[0], part, take) for part in parts)
+                return
             coming: Future[Chunk] | None = None
             for part, buffers in zip(parts, itertools.cycle(self.buffers), strict=False):
                 chunk = coming and coming.result()
                 with interrupts_afterwards():  # which the start of a thread does not bear
-                    coming = thread.submit(self._gather, buffers, part)
+                    coming = thread.submit(self._gather, buffers, part, take)
                 if chunk:
                     yield chunk
             if coming is not None:
                 yield coming.result()
 
-    def _gather(self, buffers: "Buffers", part: Any) -> Chunk:
+    def _gather(self, buffers: "Buffers", part: Any, take: Callable[..., int]) -> Chunk:
         inputs, targets, weight = flat(buffers.inputs), flat(buffers.targets), buffers.weight
         batch_size, weight = weight.shape[1], weight.reshape(-1)
         rows = (targets,) if self.corruption is not None else (inputs, targets)
-        n_rows = self.reader.take(part, (*rows[: len(self.rows.matrices)], weight))
+        n_rows = take(part, (*rows[: len(self.rows.matrices)], weight))
         weight[n_rows:] = 0
         if self.corruption is not None:
             for start in range(0, n_rows, batch_size):  # a batch at a time stays in the cache
@@ -139,6 +152,17 @@ class Feeder:
         n_steps = -(-n_rows // batch_size)
         shown = len(buffers.weight) if self.pad else n_steps
         return buffers.inputs[:shown], buffers.targets[:shown], buffers.weight[:shown], n_steps
+
+
+def _by_halves(
+    thread: ThreadPoolExecutor, take: Callable[..., int], part: Array, out: Sequence[Array]
+) -> int:
+    """Take one half of the rows while ``thread`` takes the other."""
+    half = len(part) // 2
+    with interrupts_afterwards():
+        first = thread.submit(take, part[:half], [array[:half] for array in out])
+    n_rows = take(part[half:], [array[half:] for array in out])
+    return first.result() + n_rows
 
 
 class Lookup:

@@ -50,6 +50,11 @@ class Rows:
     def in_memory(self) -> bool:
         return not any(isinstance(matrix, Source) for matrix in self.matrices)
 
+    @property
+    def are_arrays(self) -> bool:
+        """Whether they are dense and in memory."""
+        return self.in_memory and isinstance(self.inputs, np.ndarray)
+
     def weights(self, index: Array) -> Array:
         """Return the weights of some of the rows."""
         return np.ones(len(index), np.float32) if self.weight is None else self.weight[index]

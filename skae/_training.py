@@ -14,7 +14,7 @@ from skae._checkpoint import Checkpoint
 from skae._distribution import check_agreement, current_strategy, lost_workers_named
 from skae._keras import initial_weights, own_learning_rate
 from skae._lease import Lease
-from skae._programs import pays_for_xla
+from skae._programs import in_place, pays_for_xla
 from skae._records import Plan, Rows, Saved, State, TrainResult
 from skae._schedules import learning_rates, rate_and_schedule
 from skae._typing import Floats, History, Rng
@@ -225,24 +225,25 @@ class _Fit:
         padded = np.zeros(len(rates) + self.lease.program.chunk_steps, np.float32)
         padded[: len(rates)] = rates
         with self._pass(self.feeder, self.feeder.shuffled(rng)) as chunks:
-            for inputs, targets, weight, n_steps in chunks:
-                chunk_rates = padded[done : done + len(weight)]
+            for *arrays, n_steps in chunks:
+                n_shown, batch_size = arrays[-1].shape
+                chunk_rates = padded[done : done + n_shown]
                 with self.lease.held() as program:
-                    loss = float(program.train(inputs, targets, weight, chunk_rates, n_steps))
+                    loss = float(program.train(*map(in_place, arrays), chunk_rates, n_steps))
                 if not math.isfinite(loss):
                     raise self._diverged(f"the loss became {loss}", len(self.history) + 1)
                 total += loss
                 done += n_steps
-                self._tell("see_rows", n_steps * weight.shape[1])
+                self._tell("see_rows", n_steps * batch_size)
         return total / self.feeder.rows.total_weight
 
     def _validate(self, feeder: Feeder) -> float:
         rng = np.random.default_rng([self.plan.seed, VALIDATION])  # the same noise each time
         total = 0.0
         with self._pass(feeder, feeder.in_order(rng)) as chunks:
-            for chunk in chunks:
+            for *arrays, n_steps in chunks:
                 with self.lease.held() as program:
-                    total += float(program.evaluate(*chunk))
+                    total += float(program.evaluate(*map(in_place, arrays), n_steps))
         return total / feeder.rows.total_weight
 
     @contextlib.contextmanager

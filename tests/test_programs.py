@@ -10,9 +10,10 @@ from numpy.testing import assert_array_equal
 import skae
 from skae import DenoisingAutoencoder, _cache, _training
 from skae._architecture import Architecture
+from skae._batches import aligned_zeros
 from skae._cache import ProgramCache
 from skae._lease import Lease
-from skae._programs import chunk_steps, pays_for_xla
+from skae._programs import chunk_steps, in_place, pays_for_xla
 
 
 @pytest.fixture
@@ -240,8 +241,16 @@ def test_xla_serves_long_fits_and_a_plain_graph_short_ones():
     assert not pays_for_xla(architecture(), 300, 20)
 
 
+def test_a_chunk_is_read_where_it_lies():
+    array = aligned_zeros((2, 4, 3))
+    tensor = in_place(array)
+    array[1, 2, 0] = 5
+
+    assert float(tensor[1, 2, 0]) == 5
+
+
 def test_chunks_are_bounded_in_bytes_and_in_steps():
     assert chunk_steps(architecture(n_features=4, batch_size=1)) == 256
     assert chunk_steps(architecture(n_features=1 << 20, batch_size=64)) == 1
     steps = chunk_steps(architecture(n_features=784, batch_size=256))
-    assert 4 * steps * 784 * 256 <= 1 << 23 < 4 * (steps + 1) * 784 * 256
+    assert 4 * steps * 784 * 256 <= 1 << 24 < 4 * (steps + 1) * 784 * 256
