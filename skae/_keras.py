@@ -90,7 +90,7 @@ def nameless_variables() -> Any:
 
 
 def _nameless(create: Callable[..., Any], **options: Any) -> Any:
-    with tf.device(None), tf.name_scope("/"):
+    with tf.device(None), tf.name_scope("skae/"):  # the slash makes it the whole name
         return create(**options | {"name": "variable"})
 
 
