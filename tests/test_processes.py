@@ -3,6 +3,8 @@
 import multiprocessing
 import os
 import pickle
+import subprocess
+import sys
 
 import joblib
 import numpy as np
@@ -106,3 +108,47 @@ def test_this_process_trains_on_after_it_was_forked(fitted):
         pool.apply_async(np.sum, (DIGITS,)).get(timeout=60)
 
     assert_array_equal(fit(3).transform(DIGITS), fitted.transform(DIGITS))
+
+
+BITS = """
+import hashlib, json, sys
+import numpy as np
+from sklearn.datasets import load_digits
+from skae import DeepAutoencoder, DenoisingAutoencoder
+
+X = load_digits().data.astype("float32") / 16
+wide = np.tile(X, (3, 2))
+fits = {
+    "default": DeepAutoencoder(epochs=2),
+    "adam": DeepAutoencoder(optimizer="adam", epochs=2),
+    "denoising": DenoisingAutoencoder(epochs=2),
+    "XLA": DeepAutoencoder(epochs=40),
+    "several chunks": DeepAutoencoder(optimizer="adam", epochs=2, batch_size=16),
+}
+bits = {}
+for name, estimator in fits.items():
+    rows = wide if name == "several chunks" else X
+    estimator.set_params(random_state=0).fit(rows)
+    digest = hashlib.sha256(json.dumps(estimator.history_).encode())
+    for array in estimator.autoencoder_.get_weights():
+        digest.update(array.tobytes())
+    bits[name] = digest.hexdigest(), estimator.score(rows[:287])
+print(json.dumps(bits))
+"""
+
+
+def test_a_fit_has_the_same_bits_on_any_number_of_threads():
+    one, two, three = (
+        subprocess.run(
+            [sys.executable, "-c", BITS],
+            env=os.environ | {"OMP_NUM_THREADS": str(n_threads)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for n_threads in (1, 2, 3)
+    )
+
+    assert "several chunks" in one
+    assert two == one
+    assert three == one
