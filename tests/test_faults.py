@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from sklearn.exceptions import ConvergenceWarning
+from sources import CallingRows
 
 import skae
 from skae import _batches, _checkpoint, _programs, _sources, _streams
@@ -128,22 +129,12 @@ def schedule(patch, X):
     return {"learning_rate_schedule": rate}, X
 
 
-class Rows:
-    def __init__(self, array, on_read):
-        self.array, self.on_read = array, on_read
-        self.shape, self.dtype = array.shape, array.dtype
-
-    def __getitem__(self, rows):
-        self.on_read()
-        return self.array[rows]
-
-
 def source_read(n):
     def arrange(patch, X):
         for module in (_sources, _streams):
             patch.setattr(module, "BUFFER_VALUES", 64 * 64)
         patch.setattr(_sources, "BLOCK_VALUES", 32 * 64)
-        return {}, Rows(X, raise_at(n, Fault("by design")))
+        return {}, CallingRows(X, raise_at(n, Fault("by design")))
 
     return arrange
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from scipy import sparse
+from sources import CallingRows
 
 from skae import _cache, _programs, _sources, _streams, _training
 from skae._cache import ProgramCache
@@ -31,18 +32,6 @@ def assert_same_fit(ours, theirs):
 
 
 # ---------------------------------------------------------------------- a fit within a fit
-
-
-class Rows:
-    """A source of rows, which calls a function at each read."""
-
-    def __init__(self, array, call):
-        self.array, self.call = array, call
-        self.shape, self.dtype = array.shape, array.dtype
-
-    def __getitem__(self, rows):
-        self.call()
-        return self.array[rows]
 
 
 def from_a_keras_callback(fit, inner, X, monkeypatch):
@@ -89,7 +78,7 @@ def from_a_source(fit, inner, X, monkeypatch):
     monkeypatch.setattr(_streams, "BUFFER_VALUES", 64 * 64)
     monkeypatch.setattr(_sources, "BLOCK_VALUES", 64 * 64)
     monkeypatch.setattr(_programs, "CHUNK_BYTES", 64 * 64 * 4)
-    return fit(Rows(X, inner))
+    return fit(CallingRows(X, inner))
 
 
 def from_threads_that_a_callback_waits_for(fit, inner, X, monkeypatch):
