@@ -86,7 +86,7 @@ class Architecture:
 
     ``loss``, ``optimizer`` and each of ``metrics`` is a name, a class, a function or
     a `FromConfig`; ``options`` are their routed parameters, such as
-    ``("optimizer__beta_1", 0.8)``.
+    ``("optimizer__beta_1", 0.8)``.  ``compute_dtype`` is that of the layers' matrix products.
     """
 
     n_features: int
@@ -100,6 +100,7 @@ class Architecture:
     metrics: tuple[Hashable, ...]
     options: tuple[tuple[str, Hashable], ...]
     batch_size: int
+    compute_dtype: str = "float32"
 
     @property
     def layer_sizes(self) -> tuple[int, ...]:
@@ -159,6 +160,8 @@ def describe(
         binary = bounded and output == "sigmoid"
         loss = "binary_crossentropy" if binary else "mean_squared_error"
     metrics = params["metrics"] or ()
+    from skae._keras import compute_dtype
+
     architecture = Architecture(
         n_features=targets.shape[1],
         hidden_layer_sizes=check_layer_sizes(params["hidden_layer_sizes"]),
@@ -177,6 +180,7 @@ def describe(
         batch_size=auto_batch_size(n_rows)
         if params["batch_size"] == "auto"
         else int(params["batch_size"]),
+        compute_dtype=compute_dtype(),
     )
     _check_output(architecture, targets)
     return architecture

@@ -113,7 +113,8 @@ class DeepAutoencoder(_Autoencoder):
 
     Notes
     -----
-    Training computes in float32.  `transform` and `inverse_transform` compute, and return,
+    Training computes in float32; after ``keras.config.set_dtype_policy("mixed_bfloat16")`` its
+    matrix products take bfloat16.  `transform` and `inverse_transform` compute, and return,
     float32 for float32 input and float64 for everything else.  They run in NumPy: a pickled
     estimator works where TensorFlow is not installed.
 
@@ -361,8 +362,8 @@ class DenoisingAutoencoder(_Autoencoder):
     `score` and `score_samples` compare the reconstruction with the rows they are given; to
     measure denoising, compare ``reconstruct(X_noisy)`` with the clean rows.
 
-    Training computes in float32; `transform`, `inverse_transform` and `reconstruct` run in
-    NumPy, in float32 for float32 input and in float64 for everything else.
+    Training computes as for `DeepAutoencoder`; `transform`, `inverse_transform` and `reconstruct`
+    run in NumPy, in float32 for float32 input and in float64 for everything else.
 
     A *source* is as for `DeepAutoencoder`: rows that need not be in memory, read in blocks.
 

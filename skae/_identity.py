@@ -36,6 +36,7 @@ def identify(
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
         "numpy": np.__version__,
+        "Keras' dtype policy": keras.config.dtype_policy().name,
         "estimator": type(estimator).__name__,
         **params,
         "random_state": seed,

@@ -78,6 +78,21 @@ ELEMENTWISE = {
 }  # fmt: skip
 
 
+def compute_dtype() -> str:
+    """Dtype of a fit's matrix products, by the dtype policy that the user gave Keras.
+
+    Weights, optimizer and loss are float32 under both of the policies allowed.  Float16 would need
+    the loss scaled, as its smallest numbers are too large for gradients.
+    """
+    policy = keras.config.dtype_policy()
+    if policy.name not in ("float32", "mixed_bfloat16"):
+        raise ValueError(
+            "fit computes under Keras' dtype policies 'float32' and 'mixed_bfloat16'; got "
+            f"{policy.name!r}: call keras.config.set_dtype_policy('float32') before fit."
+        )
+    return str(policy.compute_dtype)
+
+
 def nameless_variables() -> Any:
     """Scope in which variables get neither the name nor the device that Keras asks for.
 

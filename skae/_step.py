@@ -55,13 +55,25 @@ class Layout:
 
 
 def logits(
-    weights: Sequence[Tensor], activations: Sequence[Callable[[Tensor], Tensor]], rows: Tensor
+    weights: Sequence[Tensor],
+    activations: Sequence[Callable[[Tensor], Tensor]],
+    rows: Tensor,
+    compute_dtype: str = "float32",
 ) -> Tensor:
-    """Run rows through the layers up to the last activation, which is left to the loss."""
+    """Run rows through the layers up to the last activation, which is left to the loss.
+
+    ``compute_dtype`` is that of the factors of each matrix product, also of those that lead to
+    the gradients.  All else is float32.
+    """
+
+    def product(rows: Tensor, kernel: Tensor) -> Tensor:
+        factors = tf.cast(rows, compute_dtype), tf.cast(kernel, compute_dtype)
+        return tf.cast(tf.matmul(*factors), tf.float32)
+
     layers = zip(weights[:-2:2], weights[1:-2:2], activations, strict=True)
     for kernel, bias, activation in layers:
-        rows = activation(tf.nn.bias_add(tf.matmul(rows, kernel), bias))
-    return tf.nn.bias_add(tf.matmul(rows, weights[-2]), weights[-1])
+        rows = activation(tf.nn.bias_add(product(rows, kernel), bias))
+    return tf.nn.bias_add(product(rows, weights[-2]), weights[-1])
 
 
 def sigmoid_cross_entropy(targets: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
