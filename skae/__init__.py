@@ -14,6 +14,7 @@ from skae._plot import (
     ReconstructionDisplay,
     ReconstructionErrorDisplay,
 )
+from skae._rendezvous import wait_for_workers
 
 __version__ = "0.1.0"
 __all__ = [
@@ -26,5 +27,6 @@ __all__ = [
     "ReconstructionErrorDisplay",
     "clear_programs",
     "limit_programs",
+    "wait_for_workers",
     "datasets",
 ]

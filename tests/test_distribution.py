@@ -84,14 +84,23 @@ results["again"] = [*same, len(programs) - n_programs]
 print(json.dumps(results))
 """
 WORKER = """
-import faulthandler
+import time
+from skae import wait_for_workers
 
-faulthandler.dump_traceback_later(float(os.environ["PATIENCE"]), exit=True)
-strategy = tf.distribute.MultiWorkerMirroredStrategy()
-faulthandler.cancel_dump_traceback_later()
+patience, folder = int(os.environ["PATIENCE"]), sys.argv[1]
+time.sleep(float(os.environ.get("LATE", 0)))
+start = time.monotonic()
+try:
+    wait_for_workers(patience)
+except TimeoutError:
+    print(time.monotonic() - start)
+    raise
+strategy = tf.distribute.MultiWorkerMirroredStrategy(
+    communication_options=tf.distribute.experimental.CommunicationOptions(timeout_seconds=patience)
+)
+time.sleep(float(os.environ.get("IDLE", 0)))
 
 index = json.loads(os.environ["TF_CONFIG"])["task"]["index"]
-folder = sys.argv[1]
 estimator = make(checkpoint=f"{folder}/{index}.ckpt", callbacks=[Killed()], metrics=["mse"])
 with strategy.scope():
     fit(estimator)
@@ -121,7 +130,7 @@ def finish(*processes):
     return [(process.returncode, *texts) for process, texts in zip(processes, written, strict=True)]
 
 
-def start_workers(folder, indices=(0, 1), patience=60.0, **environment):
+def start_workers(folder, indices=(0, 1), patience=60, **environment):
     with socket.socket() as first, socket.socket() as second:
         for free in (first, second):
             free.bind(("127.0.0.1", 0))
@@ -160,9 +169,9 @@ def killed(folder):
 
 @pytest.fixture(scope="module")
 def resumed(folder, killed):
-    """The same fit, started again with the checkpoint of the worker that was ahead."""
+    """The same fit, started again with one worker's checkpoint; the second comes late."""
     shutil.copy(Path(folder) / "0.ckpt", Path(folder) / "1.ckpt")
-    return finish(*start_workers(folder))
+    return finish(*start_workers(folder, LATE="3"))
 
 
 @pytest.fixture(scope="module")
@@ -249,8 +258,24 @@ def test_workers_that_are_given_different_things_are_told_on_each(resumed):
         assert "differ in: random_state (set an integer); X and X_clean; parameters;" in out
 
 
-def test_a_worker_that_never_comes_is_an_error_within_the_time_that_was_set(folder):
-    [(status, _, errors)] = finish(*start_workers(folder, indices=(0,), patience=3.0))
+@pytest.mark.parametrize("index", [0, 1])
+def test_a_worker_that_never_comes_is_an_error_that_names_it_within_the_time(folder, index):
+    [(status, out, errors)] = finish(*start_workers(folder, indices=(index,), patience=2))
 
     assert status == 1
-    assert "Timeout (0:00:03)!" in errors
+    assert 2 <= float(out) < 5
+    assert "TimeoutError: Of 2 workers 1 did not come within 2 s: " in errors
+    assert f"worker {1 - index} (127.0.0.1:" in errors
+
+
+def test_a_worker_that_comes_but_never_trains_is_an_error_within_the_time(tmp_path):
+    first, idle = start_workers(tmp_path, patience=4, IDLE="60")
+    [(status, _, errors)] = finish(first)
+    idled_on = idle.poll() is None
+    idle.kill()
+    finish(idle)
+
+    assert idled_on
+    assert status == 1
+    assert "RuntimeError: Training stopped, as a worker of MultiWorkerMirroredStrategy" in errors
+    assert "DeadlineExceededError" in errors
