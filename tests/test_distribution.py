@@ -17,7 +17,7 @@ from skae import DeepAutoencoder
 
 N_ROWS, BATCH, KILLED_AFTER, TIMEOUT = 131, 33, 3, 120  # 33: shares of 17 and 16, a last one of 32
 COMMON = """
-import json, os, sys
+import json, os, sys, time
 import keras
 import numpy as np
 import tensorflow as tf
@@ -30,6 +30,8 @@ class Killed(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         if epoch == 3 and os.environ.get("KILL") == "1":
             os.kill(os.getpid(), 9)
+        if epoch == 3:
+            time.sleep(float(os.environ.get("IDLE_IN_A_CALLBACK", 0)))
 
 def make(kind=DeepAutoencoder, **params):
     defaults = dict(hidden_layer_sizes=(8,), batch_size=33, epochs=6, random_state=0)
@@ -84,7 +86,6 @@ results["again"] = [*same, len(programs) - n_programs]
 print(json.dumps(results))
 """
 WORKER = """
-import time
 from skae import wait_for_workers
 
 patience, folder = int(os.environ["PATIENCE"]), sys.argv[1]
@@ -268,8 +269,9 @@ def test_a_worker_that_never_comes_is_an_error_that_names_it_within_the_time(fol
     assert f"worker {1 - index} (127.0.0.1:" in errors
 
 
-def test_a_worker_that_comes_but_never_trains_is_an_error_within_the_time(tmp_path):
-    first, idle = start_workers(tmp_path, patience=4, IDLE="60")
+@pytest.mark.parametrize("where", ["IDLE", "IDLE_IN_A_CALLBACK"])
+def test_a_worker_that_comes_but_does_not_train_is_an_error_within_the_time(tmp_path, where):
+    first, idle = start_workers(tmp_path, patience=4, **{where: "60"})
     [(status, _, errors)] = finish(first)
     idled_on = idle.poll() is None
     idle.kill()
