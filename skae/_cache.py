@@ -20,7 +20,7 @@ class ProgramCache:
 
     def __init__(self, max_size: int = 32) -> None:
         self.max_size = max_size
-        self._programs: OrderedDict[tuple[Architecture, bool, Any], Program] = OrderedDict()
+        self._programs: OrderedDict[tuple[Architecture, bool, Any, str], Program] = OrderedDict()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -35,10 +35,11 @@ class ProgramCache:
         Several fits may have it at once, each by its `Lease`.  A program whose fit ended in an
         exception may have been left half traced: it is dropped.
         """
-        key = (architecture, jit, strategy)
         from skae._distribution import DistributedProgram
+        from skae._keras import current_device
         from skae._programs import Program
 
+        key = (architecture, jit, strategy, current_device())
         with self._lock:
             program = self._programs.get(key)
             if program is None:

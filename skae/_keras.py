@@ -94,19 +94,25 @@ def compute_dtype() -> str:
 
 
 def nameless_variables() -> Any:
-    """Scope in which variables get neither the name nor the device that Keras asks for.
+    """Scope in which variables get no name, and the caller's device, not the one Keras asks for.
 
     TensorFlow keeps 60 kB for each name, device and shape of a variable that there ever was, in
     a cache that nothing public empties.  Alike, the variables of many objects share these.
     """
     if tf.distribute.has_strategy():  # which says where a variable lies
         return contextlib.nullcontext()
-    return tf.variable_creator_scope(_nameless)
+    device = current_device()
+
+    def nameless(create: Callable[..., Any], **options: Any) -> Any:
+        with tf.device(device), tf.name_scope("skae/"):  # the slash makes it the whole name
+            return create(**options | {"name": "variable"})
+
+    return tf.variable_creator_scope(nameless)
 
 
-def _nameless(create: Callable[..., Any], **options: Any) -> Any:
-    with tf.device(None), tf.name_scope("skae/"):  # the slash makes it the whole name
-        return create(**options | {"name": "variable"})
+def current_device() -> str:
+    """Name the device on which the caller computes: a GPU if there is one, or a scope's."""
+    return str(tf.zeros(()).device)
 
 
 def optimizer_class(optimizer: Any) -> Any:
