@@ -94,7 +94,8 @@ def limit_programs(max_programs: int) -> None:
 
     A program is kept for each structure: the widths of the layers, the activations, the loss,
     the optimizer with its constants, the metrics, the batch size, Keras' dtype policy and the
-    device.  Where there are more structures than programs, the one that was not used for longest makes room.
+    device.  Where there are more structures than programs, the one that was not used for longest
+    makes room.
 
     Parameters
     ----------
