@@ -103,12 +103,9 @@ class DistributedProgram(Program):
     def _train_share(
         self, inputs: Tensor, targets: Tensor, weight: Tensor, total_weight: Tensor
     ) -> Tensor:
-        values = self._values()
-        with tf.GradientTape() as tape:
-            tape.watch(values)
-            z = self._logits(values, inputs)
+        z, gradients_by = self._logits(self._values(), inputs)
         loss, slope = self._loss(z, inputs, targets, weight)
-        gradients = tape.gradient(z, values, output_gradients=slope / total_weight)
+        gradients = self.layout.gradients(gradients_by(slope / total_weight))
         self._apply(None, self._summed(gradients) if self.clips else gradients)
         return loss
 
@@ -123,7 +120,8 @@ class DistributedProgram(Program):
         return [tf.where(is_first, gradient, tf.zeros_like(gradient)) for gradient in sums]
 
     def _evaluate_share(self, inputs: Tensor, targets: Tensor, weight: Tensor, _: Tensor) -> Tensor:
-        return self._loss(self._logits(self._values(), inputs), inputs, targets, weight)[0]
+        z, _ = self._logits(self._values(), inputs)
+        return self._loss(z, inputs, targets, weight)[0]
 
     def _values(self) -> list[Tensor]:
         """Read the replica's copies of the weights."""

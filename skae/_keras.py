@@ -8,7 +8,7 @@ import inspect
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from numbers import Real
 from typing import Any
 
@@ -113,6 +113,28 @@ def nameless_variables() -> Any:
 def current_device() -> str:
     """Name the device on which the caller computes: a GPU if there is one, or a scope's."""
     return str(tf.zeros(()).device)
+
+
+@contextlib.contextmanager
+def lean_variables(optimizer: Any) -> Iterator[None]:
+    """`nameless_variables` that do not tell TensorFlow their lengths, either.
+
+    For an optimizer that asks the gradient for the shape, and not the variable.
+    """
+    with nameless_variables():
+        shapes_matter = optimizer_class(optimizer) not in {*ELEMENTWISE, Muon}
+        if shapes_matter or tf.distribute.has_strategy():
+            yield
+        else:
+            with tf.variable_creator_scope(_of_any_length):
+                yield
+
+
+def _of_any_length(create: Callable[..., Any], **options: Any) -> Any:
+    if callable(options["initial_value"]):  # or Keras would ask the variable for the shape
+        value = options["initial_value"]()
+        options |= {"initial_value": value, "shape": tf.TensorShape([None] * len(value.shape))}
+    return create(**options)
 
 
 def optimizer_class(optimizer: Any) -> Any:

@@ -57,6 +57,7 @@ class Muon(keras.optimizers.Muon):
 
     def zeropower_via_newtonschulz5(self, x: Tensor, steps: int) -> Tensor:
         """Replace the singular values of ``x`` by ones, nearly."""
+        x = ops.reshape(x, [length or 1 for length in x.shape])  # see `lean_variables`
         if x.shape[0] > x.shape[1]:
             return ops.transpose(self.zeropower_via_newtonschulz5(ops.transpose(x), steps))
         x = x / (ops.max(ops.abs(x)) + 1e-30)  # the fourth powers below would underflow

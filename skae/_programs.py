@@ -15,6 +15,7 @@ from skae._keras import (
     compiled_autoencoder,
     is_elementwise,
     keras,
+    lean_variables,
     nameless_variables,
     plain,
     row_losses,
@@ -61,7 +62,7 @@ class Program:
         self.lock = threading.RLock()
         self.tenant: Lease | None = None  # whose state is in the variables
         self.has_metrics = bool(architecture.metrics)
-        with nameless_variables():
+        with lean_variables(architecture.optimizer):
             self.model = compiled_autoencoder(architecture)
             self.optimizer = self.model.optimizer
             flat = is_elementwise(self.optimizer)
@@ -69,11 +70,10 @@ class Program:
             self.variables = self.model.trainable_variables
             if flat:
                 n_parameters = sum(self.layout.sizes)
-                self.variables = [
-                    keras.Variable(np.zeros(n_parameters, np.float32), name="weights")
-                ]
+                self.variables = [keras.Variable("zeros", (n_parameters,), name="weights")]
             self._build_optimizer()
-            if self.has_metrics:
+        if self.has_metrics:
+            with nameless_variables():
                 build_metrics(self.model)
         self.chunk_steps = chunk_steps(architecture)
         self.jit = jit
@@ -200,14 +200,14 @@ class Program:
         self.n_traces += 1
 
         def step(i: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
-            self.optimizer.learning_rate.assign(learning_rates[i])
-            values = [variable.value for variable in self.variables]
-            with tf.GradientTape() as tape:
-                tape.watch(values)
-                z = self._logits(values, inputs[i])
+            values = [tf.convert_to_tensor(variable.value) for variable in self.variables]
+            z, gradients_by = self._logits(values, inputs[i])
             loss, slope = self._loss(z, inputs[i], targets[i], weight[i])
-            mean_slope = slope / tf.reduce_sum(weight[i])
-            gradients = tape.gradient(z, values, output_gradients=mean_slope)
+            gradients = self.layout.gradients(gradients_by(slope / tf.reduce_sum(weight[i])))
+            # An update that waits for the loss is one that XLA makes in place: the loss reads the
+            # last biases.  It would copy all weights in each step otherwise.
+            rate = tf.where(tf.math.is_finite(loss), learning_rates[i], 0.0)
+            self.optimizer.learning_rate.assign(rate)
             tf.distribute.get_replica_context().merge_call(self._apply, args=(gradients,))
             return i + 1, total + loss
 
@@ -223,15 +223,17 @@ class Program:
 
     def _evaluate(self, inputs: Tensor, targets: Tensor, weight: Tensor, n_steps: Tensor) -> Tensor:
         """Sum of the rows' weighted losses over ``n_steps`` mini-batches."""
-        values = [variable.value for variable in self.variables]
+        values = [tf.convert_to_tensor(variable.value) for variable in self.variables]
 
         def step(i: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
-            z = self._logits(values, inputs[i])
+            z, _ = self._logits(values, inputs[i])
             return i + 1, total + self._loss(z, inputs[i], targets[i], weight[i])[0]
 
         return run_steps(step, n_steps)
 
-    def _logits(self, values: Sequence[Tensor], inputs: Tensor) -> Tensor:
+    def _logits(
+        self, values: Sequence[Tensor], inputs: Tensor
+    ) -> tuple[Tensor, Callable[[Tensor], list[Tensor]]]:
         weights, activations = self.layout.tensors(values), self._activations[:-1]
         return logits(weights, activations, inputs, self._compute_dtype)
 

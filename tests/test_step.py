@@ -37,17 +37,27 @@ def test_a_layout_gives_back_the_weights_that_it_packed(flat):
     weights = [rng.normal(size=shape).astype(np.float32) for shape in layout.shapes]
     packed = layout.pack(weights)
     assert len(packed) == (1 if flat else 8)
-    for unpacked in (layout.unpack(packed), layout.tensors(packed)):
+    for unpacked in (layout.unpack(packed), layout.tensors(list(map(tf.constant, packed)))):
         for actual, expected in zip(unpacked, weights, strict=True):
             np.testing.assert_array_equal(actual, expected)
+    for gradient, array in zip(layout.gradients(weights), packed, strict=True):
+        np.testing.assert_array_equal(gradient, array)
 
 
-def test_logits_with_the_last_activation_are_the_keras_models_outputs():
+def test_logits_and_gradients_are_those_of_the_keras_model():
     X = np.random.default_rng(0).uniform(size=(20, 6)).astype(np.float32)
     model = DeepAutoencoder(2, hidden_layer_sizes=(4,), epochs=1, random_state=0).fit(X)
     activations = [keras.activations.relu, keras.activations.linear, keras.activations.relu]
-    z = logits(model.autoencoder_.get_weights(), activations, X)
+    z, gradients_by = logits(model.autoencoder_.get_weights(), activations, X)
     np.testing.assert_allclose(keras.ops.sigmoid(z), model.autoencoder_(X), rtol=1e-6)
+
+    with tf.GradientTape() as tape:
+        outputs = model.autoencoder_(X)
+        loss = tf.reduce_sum(outputs**2)
+    expected = tape.gradient(loss, model.autoencoder_.trainable_variables)
+    slope = 2 * outputs * outputs * (1 - outputs)  # of the loss by the sigmoid's input
+    for actual, array in zip(gradients_by(slope), expected, strict=True):
+        np.testing.assert_allclose(actual, array, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize(
