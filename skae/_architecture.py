@@ -189,15 +189,18 @@ def describe(
 def _check_output(architecture: Architecture, targets: Matrix) -> None:
     """Raise where the output, or the loss, does not go with the data."""
     output, loss = name_of(architecture.output_activation), name_of(architecture.loss)
+    ranges = {}
     if output in OUTPUT_RANGES:
-        _check_range(f"output_activation={output!r}", targets, *OUTPUT_RANGES[output])
+        ranges[f"output_activation={output!r}"] = OUTPUT_RANGES[output]
     if loss in CROSS_ENTROPIES:
-        _check_range(f"loss={loss!r}", targets, 0, 1)
-        if output == "linear" and not _takes_logits(architecture):
-            raise ValueError(
-                f"loss={loss!r} needs outputs between 0 and 1; got output_activation='linear': "
-                "set output_activation='sigmoid'."
-            )
+        ranges[f"loss={loss!r}"] = (0, 1)
+    if ranges:
+        _check_ranges(ranges, targets)
+    if loss in CROSS_ENTROPIES and output == "linear" and not _takes_logits(architecture):
+        raise ValueError(
+            f"loss={loss!r} needs outputs between 0 and 1; got output_activation='linear': "
+            "set output_activation='sigmoid'."
+        )
 
 
 def name_of(value: object) -> str:
@@ -214,13 +217,15 @@ def _takes_logits(architecture: Architecture) -> bool:
     return ("loss__from_logits", True) in architecture.options
 
 
-def _check_range(what: str, targets: Matrix, low: float, high: float) -> None:
-    if not lies_within(targets, low, high):
-        raise ValueError(
-            f"{what} needs data between {low} and {high}; got values from {targets.min():.4g} to "
-            f"{targets.max():.4g}. Scale the data (MinMaxScaler(clip=True)), or set "
-            "output_activation='linear' and loss='mean_squared_error'."
-        )
+def _check_ranges(ranges: Mapping[str, tuple[float, float]], targets: Matrix) -> None:
+    lowest, highest = targets.min(), targets.max()
+    for what, (low, high) in ranges.items():
+        if not low <= lowest <= highest <= high:
+            raise ValueError(
+                f"{what} needs data between {low} and {high}; got values from {lowest:.4g} to "
+                f"{highest:.4g}. Scale the data (MinMaxScaler(clip=True)), or set "
+                "output_activation='linear' and loss='mean_squared_error'."
+            )
 
 
 def lies_within(X: Matrix, low: float, high: float) -> bool:

@@ -1,6 +1,7 @@
 """The bounded cache of compiled programs."""
 
 import contextlib
+import gc
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -15,11 +16,19 @@ if TYPE_CHECKING:  # it imports TensorFlow
     from skae._programs import Program
 
 
+GARBAGE = 4
+
+
 class ProgramCache:
-    """The programs used last, by architecture; the oldest makes room for a new one."""
+    """The programs used last, by architecture; the oldest makes room for a new one.
+
+    TensorFlow's graphs are cycles, to which Python's garbage collector comes when it likes: after
+    60 MB of them, say.  For every 4th program it is called, which takes a tenth of a second.
+    """
 
     def __init__(self, max_size: int = 32) -> None:
         self.max_size = max_size
+        self.n_dropped = 0  # since the last collection
         self._programs: OrderedDict[tuple[Architecture, bool, Any, str], Program] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -51,6 +60,7 @@ class ProgramCache:
                     )
             self._programs.move_to_end(key)
             self._shrink()
+        self._collect()
         try:
             yield program
         except BaseException:
@@ -63,14 +73,22 @@ class ProgramCache:
         with self._lock:
             self.max_size = max_size
             self._shrink()
+        self._collect()
 
     def clear(self) -> None:
         with self._lock:
             self._programs.clear()
+        gc.collect()
 
     def _shrink(self) -> None:
         while len(self._programs) > self.max_size:
             self._programs.popitem(last=False)
+            self.n_dropped += 1
+
+    def _collect(self) -> None:
+        if self.n_dropped >= GARBAGE:
+            self.n_dropped = 0
+            gc.collect()
 
 
 programs = ProgramCache()

@@ -212,7 +212,7 @@ def _forward(layers: Layers, X: Matrix) -> Iterator[tuple[slice, Matrix, Array]]
                 else:
                     np.matmul(h, kernel, out=product)
                 # NaN and infinity show in the first product, which is smaller than the rows
-                if h is block and not _is_finite(product):
+                if h is block and not is_finite(product):
                     assert_all_finite(block, input_name="X")
                 product += bias
                 h = activation(product)
@@ -220,14 +220,14 @@ def _forward(layers: Layers, X: Matrix) -> Iterator[tuple[slice, Matrix, Array]]
         yield rows, block, h
 
 
-def _is_finite(array: Array) -> bool:
+def is_finite(array: Array) -> bool:
     # the sum of squares costs half a microsecond; it is infinite from 1e19 in float32
     return math.isfinite(np.vdot(array, array)) or bool(np.isfinite(array).all())
 
 
 def _check_finite(results: Array, start: int) -> None:
     """Raise where the results for rows from ``start`` on overflowed."""
-    if _is_finite(results):
+    if is_finite(results):
         return
     row = start + np.argwhere(~np.isfinite(results))[0, 0]
     wider = "pass float64, or " if results.dtype == np.float32 else ""

@@ -58,14 +58,14 @@ class Muon(keras.optimizers.Muon):
     def zeropower_via_newtonschulz5(self, x: Tensor, steps: int) -> Tensor:
         """Replace the singular values of ``x`` by ones, nearly."""
         x = ops.reshape(x, [length or 1 for length in x.shape])  # see `lean_variables`
-        if x.shape[0] > x.shape[1]:
-            return ops.transpose(self.zeropower_via_newtonschulz5(ops.transpose(x), steps))
         x = x / (ops.max(ops.abs(x)) + 1e-30)  # the fourth powers below would underflow
-        pieces = [x[:, start : start + INNER] for start in range(0, x.shape[1], INNER)]
-        gram = sum(piece @ ops.transpose(piece) for piece in pieces)
+        tall = x.shape[0] > x.shape[1]
+        starts = range(0, max(x.shape), INNER)
+        pieces = [x[i : i + INNER] if tall else ops.transpose(x[:, i : i + INNER]) for i in starts]
+        gram = sum(ops.transpose(piece) @ piece for piece in pieces)
         bound = ops.sqrt(ops.sum(gram * gram)) + 1e-7  # of the largest eigenvalue
         gram = gram / bound
-        identity = ops.eye(x.shape[0])
+        identity = ops.eye(min(x.shape))
         factor = identity
         for step in range(steps):
             a, b, c = COEFFICIENTS[min(step, len(COEFFICIENTS) - 1)]
@@ -73,4 +73,4 @@ class Muon(keras.optimizers.Muon):
             factor = polynomial @ factor if step else polynomial
             if step < steps - 1:
                 gram = polynomial @ gram @ polynomial
-        return factor @ x / ops.sqrt(bound)
+        return (x @ factor if tall else factor @ x) / ops.sqrt(bound)

