@@ -9,6 +9,7 @@ from benchmarks.data import Mnist
 class Settings:
     mnist: Mnist
     rounds: int  # of the long measurements: every contestant once in each
+    short_rounds: int  # of the others, of which some fall into a neighbour's busy seconds
     epochs: int  # that a contestant trains in one round
     fresh_rounds: int  # of fresh processes
     seeds: tuple[int, ...]
@@ -26,6 +27,7 @@ def full(full_article):
     return Settings(
         mnist=Mnist(60_000, 10_000),
         rounds=3,
+        short_rounds=5,
         epochs=8,
         fresh_rounds=11,
         seeds=(0, 1, 2),
@@ -44,6 +46,7 @@ def quick(full_article):
     return Settings(
         mnist=Mnist(5_000, 1_000),
         rounds=1,
+        short_rounds=1,
         epochs=1,
         fresh_rounds=2,
         seeds=(0,),

@@ -17,7 +17,7 @@ from skae._results import collect
 from skae._typing import Activation, Array, Layers, Matrix
 
 # Rows go through all layers in blocks: smaller ones cost more calls, larger ones leave the cache.
-BLOCK_BYTES = 1 << 22
+BLOCK_BYTES = 1 << 23
 MIN_BLOCK_ROWS = 64
 
 

@@ -22,7 +22,7 @@ def run_rows(settings):
         measures = {
             name: lambda w=worker: w.repeat("encode", CALLS) for name, worker in workers.items()
         }
-        samples = interleave(measures, settings.rounds, failures)
+        samples = interleave(measures, settings.short_rounds, failures)
     values = [ratio(samples, SKAE, rival) for rival in (FLOOR, PREDICT)]
     return Result(values, timed_rows(samples), complaints(failures))
 
@@ -35,7 +35,7 @@ def run_one_row(settings):
             name: lambda w=worker, n=calls[name]: w.repeat("encode_row", n)
             for name, worker in workers.items()
         }
-        samples = interleave(measures, settings.rounds, failures)
+        samples = interleave(measures, settings.short_rounds, failures)
     seconds = ratio({SKAE: samples.get(SKAE), "1 s": [1.0]}, SKAE, "1 s")
     return Result([seconds], timed_rows(samples), complaints(failures))
 

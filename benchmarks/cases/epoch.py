@@ -10,7 +10,7 @@ def run(settings):
     with running(targets, settings.mnist) as (workers, failures):
         samples = sample_epochs(workers, settings, failures)
         rows = [_row(name, seconds, workers[name]) for name, seconds in samples.items()]
-    trained = settings.epochs * (settings.rounds + 1)
+    trained = settings.epochs * (settings.short_rounds + 1)
     return Result(
         [ratio(samples, SKAE, rival) for rival in (ARTICLE, JAX, FLOOR)],
         rows,
@@ -30,7 +30,7 @@ def sample_epochs(workers, settings, failures):
     measures = {
         name: lambda w=worker: w.call("epochs", n)[0] / n for name, worker in workers.items()
     }
-    return interleave(measures, settings.rounds, failures)
+    return interleave(measures, settings.short_rounds, failures)
 
 
 def _row(name, seconds, worker):
