@@ -255,7 +255,7 @@ def test_sparse_rows_serve_as_clean_and_validation_rows(small, X):
 
 def test_a_sparse_matrix_is_never_made_dense_as_a_whole(small):
     X = sparse.coo_array(
-        sparse.random(20_000, 2_000, density=1e-3, dtype=np.float32, random_state=0)
+        sparse.random(40_000, 2_000, density=1e-3, dtype=np.float32, random_state=0)
     )
     estimator = small(n_components=2, hidden_layer_sizes=(), epochs=1, batch_size=256)
     estimator.fit(X.tocsr()[:512])  # compiles and imports before the measurement

@@ -27,9 +27,8 @@ def resident():
 
 limit_programs(4)
 for i in range(500):
-    width = 20 + i % n_structures
     DeepAutoencoder(
-        2 + width % 9, hidden_layer_sizes=(width,), optimizer=optimizer, epochs=2, batch_size=32,
+        2 + i % n_structures, hidden_layer_sizes=(), optimizer=optimizer, epochs=2, batch_size=32,
         random_state=i,
     ).fit(X)
     megabytes.append(resident())

@@ -35,7 +35,7 @@ def _later_fits(settings, failures):
         failures |= dead
         warm_up(workers, "fit", (), failures)
         measures = {name: lambda w=worker: w.repeat("fit", 3) for name, worker in workers.items()}
-        return interleave(measures, 2 * settings.rounds, failures)
+        return interleave(measures, 4 * settings.rounds, failures)
 
 
 CASE = Case(
