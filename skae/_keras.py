@@ -116,14 +116,20 @@ def current_device() -> str:
 
 
 @contextlib.contextmanager
-def lean_variables(optimizer: Any) -> Iterator[None]:
+def lean_variables(architecture: Architecture) -> Iterator[None]:
     """`nameless_variables` that do not tell TensorFlow their lengths, either.
 
-    For an optimizer that asks the gradient for the shape, and not the variable.
+    For an optimizer that asks the gradient for the shape, and not the variable.  Where an option
+    has several values, TensorFlow is to compare shapes before it computes.
     """
     with nameless_variables():
-        shapes_matter = optimizer_class(optimizer) not in {*ELEMENTWISE, Muon}
-        if shapes_matter or tf.distribute.has_strategy():
+        options = [thaw(value) for _, value in architecture.options]
+        shapes_matter = (
+            optimizer_class(architecture.optimizer) not in {*ELEMENTWISE, Muon}
+            or any(isinstance(value, Iterable) and not isinstance(value, str) for value in options)
+            or tf.distribute.has_strategy()
+        )
+        if shapes_matter:
             yield
         else:
             with tf.variable_creator_scope(_of_any_length):

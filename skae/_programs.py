@@ -62,7 +62,7 @@ class Program:
         self.lock = threading.RLock()
         self.tenant: Lease | None = None  # whose state is in the variables
         self.has_metrics = bool(architecture.metrics)
-        with lean_variables(architecture.optimizer):
+        with lean_variables(architecture):
             self.model = compiled_autoencoder(architecture)
             self.optimizer = self.model.optimizer
             flat = is_elementwise(self.optimizer)
