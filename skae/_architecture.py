@@ -153,6 +153,8 @@ def describe(
     ``n_rows`` are trained on; ``bounded`` says whether all that is to be reconstructed lies in
     [0, 1].
     """
+    from skae._keras import compute_dtype
+
     output, loss = params["output_activation"], params["loss"]
     if output == "auto":
         output = "sigmoid" if bounded else "linear"
@@ -160,8 +162,6 @@ def describe(
         binary = bounded and output == "sigmoid"
         loss = "binary_crossentropy" if binary else "mean_squared_error"
     metrics = params["metrics"] or ()
-    from skae._keras import compute_dtype
-
     architecture = Architecture(
         n_features=targets.shape[1],
         hidden_layer_sizes=check_layer_sizes(params["hidden_layer_sizes"]),

@@ -16,14 +16,14 @@ if TYPE_CHECKING:  # it imports TensorFlow
     from skae._programs import Program
 
 
-GARBAGE = 4
+GARBAGE = 4  # programs out of use that may wait for the garbage collector
 
 
 class ProgramCache:
     """The programs used last, by architecture; the oldest makes room for a new one.
 
     TensorFlow's graphs are cycles, to which Python's garbage collector comes when it likes: after
-    60 MB of them, say.  For every 4th program it is called, which takes a tenth of a second.
+    60 MB of them, say.  It is called for every 4th program, which takes a tenth of a second.
     """
 
     def __init__(self, max_size: int = 32) -> None:
@@ -78,6 +78,7 @@ class ProgramCache:
     def clear(self) -> None:
         with self._lock:
             self._programs.clear()
+            self.n_dropped = 0
         gc.collect()
 
     def _shrink(self) -> None:

@@ -103,9 +103,7 @@ class DistributedProgram(Program):
     def _train_share(
         self, inputs: Tensor, targets: Tensor, weight: Tensor, total_weight: Tensor
     ) -> Tensor:
-        z, gradients_by = self._logits(self._values(), inputs)
-        loss, slope = self._loss(z, inputs, targets, weight)
-        gradients = self.layout.gradients(gradients_by(slope / total_weight))
+        loss, gradients = self._loss_and_gradients(inputs, targets, weight, total_weight)
         self._apply(None, self._summed(gradients) if self.clips else gradients)
         return loss
 
@@ -122,10 +120,6 @@ class DistributedProgram(Program):
     def _evaluate_share(self, inputs: Tensor, targets: Tensor, weight: Tensor, _: Tensor) -> Tensor:
         z, _ = self._logits(self._values(), inputs)
         return self._loss(z, inputs, targets, weight)[0]
-
-    def _values(self) -> list[Tensor]:
-        """Read the replica's copies of the weights."""
-        return [tf.convert_to_tensor(variable.value) for variable in self.variables]
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ Imported inside ``fit`` and by the Keras attributes, never with the package.
 
 import contextlib
 import inspect
+import json
 import os
 import re
 import sys
@@ -119,14 +120,13 @@ def current_device() -> str:
 def lean_variables(architecture: Architecture) -> Iterator[None]:
     """`nameless_variables` that do not tell TensorFlow their lengths, either.
 
-    For an optimizer that asks the gradient for the shape, and not the variable.  Where an option
-    has several values, TensorFlow is to compare shapes before it computes.
+    For an optimizer that asks the gradient for the shape, and not the variable.  Where one of its
+    constants has several values, TensorFlow is to compare shapes before it computes.
     """
     with nameless_variables():
-        options = [thaw(value) for _, value in architecture.options]
         shapes_matter = (
             optimizer_class(architecture.optimizer) not in {*ELEMENTWISE, Muon}
-            or any(isinstance(value, Iterable) and not isinstance(value, str) for value in options)
+            or any(isinstance(value, tuple | list | dict) for value in _constants(architecture))
             or tf.distribute.has_strategy()
         )
         if shapes_matter:
@@ -134,6 +134,14 @@ def lean_variables(architecture: Architecture) -> Iterator[None]:
         else:
             with tf.variable_creator_scope(_of_any_length):
                 yield
+
+
+def _constants(architecture: Architecture) -> list[Any]:
+    """The optimizer's constants that the user has set, and all of an instance's."""
+    options, optimizer = architecture.options, architecture.optimizer
+    routed = [value for name, value in options if name.startswith("optimizer__")]
+    own = json.loads(optimizer.config).values() if isinstance(optimizer, FromConfig) else ()
+    return [*routed, *own]
 
 
 def _of_any_length(create: Callable[..., Any], **options: Any) -> Any:

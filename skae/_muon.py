@@ -57,7 +57,8 @@ class Muon(keras.optimizers.Muon):
 
     def zeropower_via_newtonschulz5(self, x: Tensor, steps: int) -> Tensor:
         """Replace the singular values of ``x`` by ones, nearly."""
-        x = ops.reshape(x, [length or 1 for length in x.shape])  # see `lean_variables`
+        # The momentum does not tell its lengths, and its sum with the gradient none that is 1.
+        x = ops.reshape(x, [length or 1 for length in x.shape])
         x = x / (ops.max(ops.abs(x)) + 1e-30)  # the fourth powers below would underflow
         tall = x.shape[0] > x.shape[1]
         starts = range(0, max(x.shape), INNER)

@@ -200,10 +200,9 @@ class Program:
         self.n_traces += 1
 
         def step(i: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
-            values = [tf.convert_to_tensor(variable.value) for variable in self.variables]
-            z, gradients_by = self._logits(values, inputs[i])
-            loss, slope = self._loss(z, inputs[i], targets[i], weight[i])
-            gradients = self.layout.gradients(gradients_by(slope / tf.reduce_sum(weight[i])))
+            loss, gradients = self._loss_and_gradients(
+                inputs[i], targets[i], weight[i], tf.reduce_sum(weight[i])
+            )
             # An update that waits for the loss is one that XLA makes in place: the loss reads the
             # last biases.  It would copy all weights in each step otherwise.
             rate = tf.where(tf.math.is_finite(loss), learning_rates[i], 0.0)
@@ -223,13 +222,25 @@ class Program:
 
     def _evaluate(self, inputs: Tensor, targets: Tensor, weight: Tensor, n_steps: Tensor) -> Tensor:
         """Sum of the rows' weighted losses over ``n_steps`` mini-batches."""
-        values = [tf.convert_to_tensor(variable.value) for variable in self.variables]
+        values = self._values()
 
         def step(i: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
             z, _ = self._logits(values, inputs[i])
             return i + 1, total + self._loss(z, inputs[i], targets[i], weight[i])[0]
 
         return run_steps(step, n_steps)
+
+    def _values(self) -> list[Tensor]:
+        """Read the weights; in a strategy's scope, the replica's copies of them."""
+        return [tf.convert_to_tensor(variable.value) for variable in self.variables]
+
+    def _loss_and_gradients(
+        self, inputs: Tensor, targets: Tensor, weight: Tensor, total_weight: Tensor
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Sum of the rows' weighted losses, and the gradients of it over the total weight."""
+        z, gradients_by = self._logits(self._values(), inputs)
+        loss, slope = self._loss(z, inputs, targets, weight)
+        return loss, self.layout.gradients(gradients_by(slope / total_weight))
 
     def _logits(
         self, values: Sequence[Tensor], inputs: Tensor

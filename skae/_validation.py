@@ -92,17 +92,17 @@ def check_rows(
         **ROW_FORMAT,
     )
     if finite:
-        _check_finite(estimator, X)
+        _check_finite(estimator, "X", X)
     return check_dtype(estimator, "X", X)
 
 
-def _check_finite(estimator: Any, X: Matrix) -> None:
+def _check_finite(estimator: Any, name: str, X: Matrix) -> None:
     """Raise scikit-learn's error for NaN and infinity, found in a third of its time."""
     if isinstance(X, np.ndarray) and X.dtype.kind == "f":
         with np.errstate(over="ignore", invalid="ignore"):
             if is_finite(X):
                 return
-    assert_all_finite(X, estimator_name=type(estimator).__name__, input_name="X")
+    assert_all_finite(X, estimator_name=type(estimator).__name__, input_name=name)
 
 
 @in_numpy
@@ -132,7 +132,8 @@ def check_matrix(estimator: Any, name: str, X: Any) -> Matrix:
         _check_head(estimator, source)
         return load_small(source)
     refuse_masked(name, X)
-    X = check_array(X, input_name=name, estimator=estimator, **ROW_FORMAT)
+    X = check_array(X, input_name=name, estimator=estimator, ensure_all_finite=False, **ROW_FORMAT)
+    _check_finite(estimator, name, X)
     return check_dtype(estimator, name, X)
 
 

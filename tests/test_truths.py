@@ -199,11 +199,15 @@ def test_an_optimizer_that_wraps_others_is_refused(name, X):
         ({"optimizer__epsilon": 1e40}, "optimizer__epsilon must be finite in float32; got 1e"),
         ({"optimizer__beta_1": np.nan}, "optimizer__beta_1 must be finite in float32; got nan"),
         ({"optimizer__epsilon": []}, "The parameters give no program that can be compiled: Dim"),
+        (
+            {"optimizer": keras.optimizers.Adam(epsilon=[])},
+            "The parameters give no program that can be compiled: Dim",
+        ),
     ],
 )
-def test_a_routed_value_that_does_not_compute_is_refused(params, match, X):
+def test_a_value_that_does_not_compute_is_refused(params, match, X):
     with pytest.raises(ValueError, match=match) as error:
-        DeepAutoencoder(2, optimizer="adam", **params).fit(X)
+        DeepAutoencoder(2, **{"optimizer": "adam"} | params).fit(X)
     assert "{{" not in str(error.value)
 
 
