@@ -126,7 +126,7 @@ def lean_variables(architecture: Architecture) -> Iterator[None]:
     with nameless_variables():
         shapes_matter = (
             optimizer_class(architecture.optimizer) not in {*ELEMENTWISE, Muon}
-            or any(isinstance(value, tuple | list | dict) for value in _constants(architecture))
+            or any(isinstance(value, tuple | list) for value in _constants(architecture))
             or tf.distribute.has_strategy()
         )
         if shapes_matter:
