@@ -16,19 +16,15 @@ if TYPE_CHECKING:  # it imports TensorFlow
     from skae._programs import Program
 
 
-GARBAGE = 4  # programs out of use that may wait for the garbage collector
-
-
 class ProgramCache:
     """The programs used last, by architecture; the oldest makes room for a new one.
 
     TensorFlow's graphs are cycles, to which Python's garbage collector comes when it likes: after
-    60 MB of them, say.  It is called for every 4th program, which takes a tenth of a second.
+    60 MB of them, say.  It is called for every program that goes, which takes a tenth of a second.
     """
 
     def __init__(self, max_size: int = 32) -> None:
         self.max_size = max_size
-        self.n_dropped = 0  # since the last collection
         self._programs: OrderedDict[tuple[Architecture, bool, Any, str], Program] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -59,8 +55,9 @@ class ProgramCache:
                         else DistributedProgram(architecture, strategy)
                     )
             self._programs.move_to_end(key)
-            self._shrink()
-        self._collect()
+            shrunk = self._shrink()
+        if shrunk:
+            gc.collect()
         try:
             yield program
         except BaseException:
@@ -72,24 +69,21 @@ class ProgramCache:
     def resize(self, max_size: int) -> None:
         with self._lock:
             self.max_size = max_size
-            self._shrink()
-        self._collect()
+            shrunk = self._shrink()
+        if shrunk:
+            gc.collect()
 
     def clear(self) -> None:
         with self._lock:
             self._programs.clear()
-            self.n_dropped = 0
         gc.collect()
 
-    def _shrink(self) -> None:
-        while len(self._programs) > self.max_size:
+    def _shrink(self) -> bool:
+        """Let go of the programs that are too many; say whether there were any."""
+        n_dropped = max(len(self._programs) - self.max_size, 0)
+        for _ in range(n_dropped):
             self._programs.popitem(last=False)
-            self.n_dropped += 1
-
-    def _collect(self) -> None:
-        if self.n_dropped >= GARBAGE:
-            self.n_dropped = 0
-            gc.collect()
+        return n_dropped > 0
 
 
 programs = ProgramCache()
