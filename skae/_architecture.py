@@ -5,6 +5,7 @@ the program stands here, and nothing that does not: learning rates, the noise sc
 seeds, sample weights and the number of rows are arguments of the program.
 """
 
+import functools
 import inspect
 import itertools
 import json
@@ -145,13 +146,32 @@ def auto_batch_size(n_rows: int) -> int:
     return 1 << min(max((n_rows // 32).bit_length() - 1, 5), 8)
 
 
+class ValueRange:
+    """The lowest and the highest value of a dense or sparse matrix, each looked for once."""
+
+    def __init__(self, X: Matrix) -> None:
+        self.X = X
+
+    @functools.cached_property
+    def low(self) -> Any:
+        return self.X.min()
+
+    @functools.cached_property
+    def high(self) -> Any:
+        return self.X.max()
+
+    def within(self, low: float, high: float) -> bool:
+        """Whether all values lie between two numbers; NaN does not."""
+        return bool(low <= self.low and self.high <= high)
+
+
 def describe(
-    params: Mapping[str, Any], targets: Matrix, n_rows: int, *, bounded: bool
+    params: Mapping[str, Any], shape: tuple[int, int], values: ValueRange, *, bounded: bool
 ) -> Architecture:
     """Name the program for an estimator's parameters: resolve "auto", check what goes together.
 
-    ``n_rows`` are trained on; ``bounded`` says whether all that is to be reconstructed lies in
-    [0, 1].
+    ``shape`` is that of the rows to train on, ``values`` where those to reconstruct lie, and
+    ``bounded`` whether that is in [0, 1].
     """
     from skae._keras import compute_dtype
 
@@ -162,8 +182,9 @@ def describe(
         binary = bounded and output == "sigmoid"
         loss = "binary_crossentropy" if binary else "mean_squared_error"
     metrics = params["metrics"] or ()
+    n_rows, n_features = shape
     architecture = Architecture(
-        n_features=targets.shape[1],
+        n_features=n_features,
         hidden_layer_sizes=check_layer_sizes(params["hidden_layer_sizes"]),
         n_components=int(params["n_components"]),
         activation=_activation(params["activation"]),
@@ -182,11 +203,11 @@ def describe(
         else int(params["batch_size"]),
         compute_dtype=compute_dtype(),
     )
-    _check_output(architecture, targets)
+    _check_output(architecture, values)
     return architecture
 
 
-def _check_output(architecture: Architecture, targets: Matrix) -> None:
+def _check_output(architecture: Architecture, values: ValueRange) -> None:
     """Raise where the output, or the loss, does not go with the data."""
     output, loss = name_of(architecture.output_activation), name_of(architecture.loss)
     ranges = {}
@@ -194,8 +215,7 @@ def _check_output(architecture: Architecture, targets: Matrix) -> None:
         ranges[f"output_activation={output!r}"] = OUTPUT_RANGES[output]
     if loss in CROSS_ENTROPIES:
         ranges[f"loss={loss!r}"] = (0, 1)
-    if ranges:
-        _check_ranges(ranges, targets)
+    _check_ranges(ranges, values)
     if loss in CROSS_ENTROPIES and output == "linear" and not _takes_logits(architecture):
         raise ValueError(
             f"loss={loss!r} needs outputs between 0 and 1; got output_activation='linear': "
@@ -217,17 +237,11 @@ def _takes_logits(architecture: Architecture) -> bool:
     return ("loss__from_logits", True) in architecture.options
 
 
-def _check_ranges(ranges: Mapping[str, tuple[float, float]], targets: Matrix) -> None:
-    lowest, highest = targets.min(), targets.max()
+def _check_ranges(ranges: Mapping[str, tuple[float, float]], values: ValueRange) -> None:
     for what, (low, high) in ranges.items():
-        if not low <= lowest <= highest <= high:
+        if not values.within(low, high):
             raise ValueError(
-                f"{what} needs data between {low} and {high}; got values from {lowest:.4g} to "
-                f"{highest:.4g}. Scale the data (MinMaxScaler(clip=True)), or set "
+                f"{what} needs data between {low} and {high}; got values from {values.low:.4g} to "
+                f"{values.high:.4g}. Scale the data (MinMaxScaler(clip=True)), or set "
                 "output_activation='linear' and loss='mean_squared_error'."
             )
-
-
-def lies_within(X: Matrix, low: float, high: float) -> bool:
-    """Whether all values of a dense or sparse matrix lie between two numbers."""
-    return bool(low <= X.min() and X.max() <= high)

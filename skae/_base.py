@@ -15,7 +15,7 @@ from sklearn.utils import Tags
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 
-from skae._architecture import ROUTED, Architecture, describe, lies_within
+from skae._architecture import ROUTED, Architecture, ValueRange, describe
 from skae._checkpoint import Checkpoint
 from skae._diagram import Block, fitted, unfitted
 from skae._fork import check_not_severed
@@ -215,9 +215,10 @@ class _Autoencoder(
         )
         X_clean = check_clean(self, "X_clean", X_clean, X)
         rows = weighted_rows(self, X, X_clean, sample_weight)
-        targets = X if X_clean is None else X_clean
-        bounded = self._bounded if going_on else lies_within(targets, 0, 1)
-        architecture = describe(vars(self), targets, len(rows.index), bounded=bounded)
+        values = ValueRange(X if X_clean is None else X_clean)
+        bounded = self._bounded if going_on else values.within(0, 1)
+        shape = len(rows.index), X.shape[1]
+        architecture = describe(vars(self), shape, values, bounded=bounded)
         seed = self._seed(checkpoint)
         plan = self._plan(seed, bounded, paired=X_clean is not None, single_epoch=single_epoch)
         rows, validation = self._set_aside(rows, X_val, X_val_clean, plan)

@@ -6,7 +6,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -75,6 +75,8 @@ class Feeder:
         Rows of a mini-batch and mini-batches of a chunk.
     pad : bool
         Whether every chunk has the shape of a full one.
+    n_epochs : int, default=1
+        How many epochs may be asked for at once; more than one have to fit into a chunk.
     corruption : GaussianCorruption or None
         What is done to the inputs.
     """
@@ -86,37 +88,51 @@ class Feeder:
         chunk_steps: int,
         *,
         pad: bool,
+        n_epochs: int = 1,
         corruption: GaussianCorruption | None = None,
     ) -> None:
         self.rows = rows
         self.corruption = corruption
         self.pad = pad
-        n_steps = -(-len(rows.index) // batch_size)
-        shape = (chunk_steps if pad else min(chunk_steps, n_steps), batch_size)
+        self.n_steps = -(-len(rows.index) // batch_size)
+        shape = (chunk_steps if pad else min(chunk_steps, n_epochs * self.n_steps), batch_size)
         apart = rows.targets is not None or corruption is not None
         # Noise, files and sparse rows are seen to while the program is at the chunk before.  What
         # is a mere copy is not: beside the program it costs more than between its calls, as in
         # each product one of the cores then waits for the other.
         # Two threads do the copying, but not in a joblib worker whose share is one.
         self.copies = rows.are_arrays and corruption is None
-        self.in_one = n_steps <= chunk_steps
+        self.in_one = self.n_steps <= chunk_steps
         self.buffers = [
-            Buffers(shape, rows.inputs.shape[1], apart=apart)
+            Buffers.allocate(shape, rows.inputs.shape[1], apart=apart)
             for _ in range(1 if self.in_one or self.copies else 2)
         ]
         capacity = chunk_steps * batch_size
         self.reader = (Lookup if rows.in_memory else Stream)(rows, capacity)
 
-    def shuffled(self, rng: Rng) -> Chunks:
+    def shuffled(self, *rngs: Rng) -> Chunks:
         """Yield ``(inputs, targets, weight, n_steps)`` for all rows, in an order drawn anew.
 
-        The last mini-batch is filled up with rows of weight zero.
+        The last mini-batch is filled up with rows of weight zero.  Each of several generators
+        gives an epoch of its own; they come as one chunk.
         """
-        return self._chunks(self.reader.shuffled(rng), rng)
+        if len(rngs) == 1:
+            return self._chunks(self.reader.shuffled(*rngs), *rngs)
+        return self._together(rngs)
 
     def in_order(self, rng: Rng) -> Chunks:
         """Yield the same for all rows as they lie; noise is drawn from ``rng``."""
         return self._chunks(self.reader.in_order(), rng)
+
+    def _together(self, rngs: Sequence[Rng]) -> Chunks:
+        for epoch, rng in enumerate(rngs):
+            buffers = self.buffers[0].batches(epoch * self.n_steps, (epoch + 1) * self.n_steps)
+            if self.corruption is not None:
+                self.corruption.start(rng)
+            for part in self.reader.shuffled(rng):
+                self._gather(buffers, part, self.reader.take)
+        n_steps = len(rngs) * self.n_steps
+        yield *self.buffers[0].batches(0, n_steps), n_steps
 
     def _chunks(self, parts: Iterable[Any], rng: Rng) -> Chunks:
         if self.corruption is not None:
@@ -153,7 +169,7 @@ class Feeder:
                 self.corruption(targets[batch], out=inputs[batch])
         n_steps = -(-n_rows // batch_size)
         shown = len(buffers.weight) if self.pad else n_steps
-        return buffers.inputs[:shown], buffers.targets[:shown], buffers.weight[:shown], n_steps
+        return *buffers.batches(0, shown), n_steps
 
 
 def _by_two(
@@ -205,13 +221,22 @@ class Lookup:
         return len(index)
 
 
-class Buffers:
+class Buffers(NamedTuple):
     """Memory for a chunk; inputs and targets share it where they are the same."""
 
-    def __init__(self, shape: tuple[int, int], n_features: int, *, apart: bool) -> None:
-        self.inputs = aligned_zeros((*shape, n_features))
-        self.targets = aligned_zeros((*shape, n_features)) if apart else self.inputs
-        self.weight = aligned_zeros(shape)
+    inputs: Floats
+    targets: Floats
+    weight: Floats
+
+    @classmethod
+    def allocate(cls, shape: tuple[int, int], n_features: int, *, apart: bool) -> "Buffers":
+        inputs = aligned_zeros((*shape, n_features))
+        targets = aligned_zeros((*shape, n_features)) if apart else inputs
+        return cls(inputs, targets, aligned_zeros(shape))
+
+    def batches(self, start: int, stop: int) -> "Buffers":
+        """View some of the mini-batches."""
+        return Buffers(self.inputs[start:stop], self.targets[start:stop], self.weight[start:stop])
 
 
 def take_rows(X: Matrix, index: Array, out: Array) -> None:

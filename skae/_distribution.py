@@ -67,19 +67,17 @@ class DistributedProgram(Program):
     ) -> Tensor:
         self.n_traces += 1
 
-        def step(i: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
+        def step(i: Tensor) -> Tensor:
             self.optimizer.learning_rate.assign(learning_rates[i])
-            loss = self._on_replicas(self._train_share, inputs[i], targets[i], weight[i])
-            return i + 1, total + loss
+            return self._on_replicas(self._train_share, inputs[i], targets[i], weight[i])
 
-        return self._sum_over_workers(run_steps(step, n_steps))
+        return self._sum_over_workers(run_steps(step, n_steps, weight))
 
     def _evaluate(self, inputs: Tensor, targets: Tensor, weight: Tensor, n_steps: Tensor) -> Tensor:
-        def step(i: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
-            loss = self._on_replicas(self._evaluate_share, inputs[i], targets[i], weight[i])
-            return i + 1, total + loss
+        def step(i: Tensor) -> Tensor:
+            return self._on_replicas(self._evaluate_share, inputs[i], targets[i], weight[i])
 
-        return self._sum_over_workers(run_steps(step, n_steps))
+        return self._sum_over_workers(run_steps(step, n_steps, weight))
 
     def _on_replicas(self, function: Callable[..., Tensor], *batch: Tensor) -> Tensor:
         """Call a function of a share of a mini-batch on every replica; sum those of this worker."""
@@ -92,11 +90,11 @@ class DistributedProgram(Program):
 
         return tf.add_n(self.strategy.experimental_local_results(self.strategy.run(of_share)))
 
-    def _sum_over_workers(self, total: Tensor) -> Tensor:
-        """Sum the workers' totals: once a chunk, as each sum is a message to all other workers."""
+    def _sum_over_workers(self, losses: Tensor) -> Tensor:
+        """Sum the workers' losses: once a chunk, as each sum is a message to all other workers."""
 
         def part() -> Tensor:
-            return tf.identity(total) / self.n_local_replicas
+            return tf.identity(losses) / self.n_local_replicas
 
         return self.strategy.reduce(tf.distribute.ReduceOp.SUM, self.strategy.run(part), None)
 

@@ -27,6 +27,7 @@ from skae._typing import Array, Tensor
 
 CHUNK_BYTES = 1 << 25  # half as large, an epoch takes 2 % longer; twice as large, memory grows
 MAX_CHUNK_STEPS = 256
+EPOCHS_BYTES = 1 << 23
 N_STEPS = tf.TensorSpec((), tf.int32)
 
 
@@ -34,6 +35,16 @@ def chunk_steps(architecture: Architecture) -> int:
     """How many mini-batches go to the program at once: 32 MiB of rows, at most 256 batches."""
     batch_bytes = 4 * architecture.batch_size * architecture.n_features
     return int(np.clip(CHUNK_BYTES // batch_bytes, 1, MAX_CHUNK_STEPS))
+
+
+def epochs_at_once(architecture: Architecture, n_rows: int) -> int:
+    """How many epochs may go to a plain graph at once: as many as fit into 8 MiB and a chunk.
+
+    A call takes as long as a small network's step or two, and what is made for it.
+    """
+    steps = -(-n_rows // architecture.batch_size)
+    batch_bytes = 4 * architecture.batch_size * architecture.n_features
+    return max(1, min(EPOCHS_BYTES // batch_bytes, MAX_CHUNK_STEPS) // steps)
 
 
 def pays_for_xla(architecture: Architecture, n_rows: int, epochs: int) -> bool:
@@ -196,10 +207,10 @@ class Program:
         learning_rates: Tensor,
         n_steps: Tensor,
     ) -> Tensor:
-        """Train on ``n_steps`` mini-batches; return the sum of the rows' weighted losses."""
+        """Train on ``n_steps`` mini-batches; return the sum of each one's weighted losses."""
         self.n_traces += 1
 
-        def step(i: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
+        def step(i: Tensor) -> Tensor:
             loss, gradients = self._loss_and_gradients(
                 inputs[i], targets[i], weight[i], tf.reduce_sum(weight[i])
             )
@@ -208,9 +219,9 @@ class Program:
             rate = tf.where(tf.math.is_finite(loss), learning_rates[i], 0.0)
             self.optimizer.learning_rate.assign(rate)
             tf.distribute.get_replica_context().merge_call(self._apply, args=(gradients,))
-            return i + 1, total + loss
+            return loss
 
-        return run_steps(step, n_steps)
+        return run_steps(step, n_steps, weight)
 
     def _apply(self, _: object, gradients: Sequence[Tensor]) -> None:
         """Apply gradients outside of the replica, where Keras does not sum them over replicas.
@@ -221,14 +232,14 @@ class Program:
         self.optimizer.apply(gradients, self.variables)
 
     def _evaluate(self, inputs: Tensor, targets: Tensor, weight: Tensor, n_steps: Tensor) -> Tensor:
-        """Sum of the rows' weighted losses over ``n_steps`` mini-batches."""
+        """Sum of the weighted losses of each of ``n_steps`` mini-batches."""
         values = self._values()
 
-        def step(i: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
+        def step(i: Tensor) -> Tensor:
             z, _ = self._logits(values, inputs[i])
-            return i + 1, total + self._loss(z, inputs[i], targets[i], weight[i])[0]
+            return self._loss(z, inputs[i], targets[i], weight[i])[0]
 
-        return run_steps(step, n_steps)
+        return run_steps(step, n_steps, weight)
 
     def _values(self) -> list[Tensor]:
         """Read the weights; in a strategy's scope, the replica's copies of them."""
@@ -267,6 +278,14 @@ def in_place(array: Array) -> Tensor:
     return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
 
 
-def run_steps(step: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], n_steps: Tensor) -> Tensor:
-    """Call ``step(i, total)`` for each mini-batch; return the total."""
-    return tf.while_loop(lambda i, _: i < n_steps, step, (0, 0.0))[1]
+def run_steps(step: Callable[[Tensor], Tensor], n_steps: Tensor, weight: Tensor) -> Tensor:
+    """Call ``step(i)`` for each of ``n_steps`` mini-batches; return the losses that it returns.
+
+    They are as many as ``weight`` has mini-batches, and zero where there was no step.
+    """
+    losses = tf.TensorArray(tf.float32, tf.shape(weight)[0], element_shape=())
+
+    def body(i: Tensor, losses: Any) -> tuple[Tensor, Any]:
+        return i + 1, losses.write(i, step(i))
+
+    return tf.while_loop(lambda i, _: i < n_steps, body, (0, losses))[1].stack()

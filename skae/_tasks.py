@@ -8,9 +8,10 @@ from skae._typing import Floats, History
 from skae._watchers import Watcher
 
 try:
-    from sklearn.callback import CallbackSupportMixin, with_callbacks
+    from sklearn.callback import CallbackSupportMixin, FitCallback, with_callbacks
 except ImportError:  # scikit-learn 1.7 and 1.8 have none
     CallbackSupportMixin = type("CallbackSupportMixin", (), {})
+    FitCallback = None
 
     def with_callbacks(method: Any) -> Any:
         return method
@@ -62,12 +63,21 @@ class Tasks(Watcher):
 
 
 def tasks(estimator: Any, X: Any, y: Any, fitted: MakeFitted) -> list[Tasks]:
-    """Return the watchers that tell scikit-learn's callbacks: one, or none before version 1.9.
+    """Return the watchers that tell scikit-learn's callbacks: one, or none where there are none.
 
     Where the user gave no ``y`` the callbacks get X, which is what the network has to give
     back: `sklearn.callback.ScoringMonitor` scores nothing without.
     """
-    if not hasattr(estimator, "set_callbacks"):
+    if FitCallback is None or not _has_callbacks(estimator):
         return []
     X = X.data if isinstance(X, Source) else X  # the user's own
     return [Tasks(estimator, {"X": X, "y": X if y is None else y}, fitted)]
+
+
+def _has_callbacks(estimator: Any) -> bool:
+    """Whether the user, or an enclosing search, gave the estimator callbacks of scikit-learn's.
+
+    Where they are kept has no public name, but what they are has.
+    """
+    lists = [value for value in vars(estimator).values() if isinstance(value, list)]
+    return any(isinstance(item, FitCallback) for value in lists for item in value)

@@ -12,12 +12,13 @@ from skae._cache import programs
 from skae._callbacks import KerasCallbacks
 from skae._checkpoint import Checkpoint
 from skae._distribution import check_agreement, current_strategy, lost_workers_named
+from skae._interrupts import interrupts_afterwards
 from skae._keras import initial_weights, own_learning_rate
 from skae._lease import Lease
-from skae._programs import in_place, pays_for_xla
+from skae._programs import epochs_at_once, in_place, pays_for_xla
 from skae._records import Plan, Rows, Saved, State, TrainResult
 from skae._schedules import learning_rates, rate_and_schedule
-from skae._typing import Floats, History, Rng
+from skae._typing import Floats, History
 from skae._watchers import Watcher
 
 VALIDATION = 1 << 31  # stands where an epoch's number does in the seed of its generator
@@ -72,9 +73,10 @@ def train(
         same = start.optimizer == _optimizer(architecture)
         with lease.held():
             program.reset(start.weights, start.optimizer_state if same else None)
-        fit = _Fit(lease, architecture, rows, validation, plan, start)
-        fit.callbacks, fit.checkpoint = callbacks, checkpoint
-        fit.watchers = [*watchers] if callbacks is None else [callbacks, *watchers]
+        everyone = [*watchers] if callbacks is None else [callbacks, *watchers]
+        fit = _Fit(
+            lease, architecture, rows, validation, plan, start, everyone, callbacks, checkpoint
+        )
         return fit.run()
 
 
@@ -89,18 +91,23 @@ class _Fit:
         validation: Rows | None,
         plan: Plan,
         start: State,
+        watchers: Sequence[Watcher],
+        callbacks: KerasCallbacks | None,
+        checkpoint: Checkpoint | None,
     ) -> None:
         self.lease, self.plan, self.start = lease, plan, start
-        self.watchers: Sequence[Watcher] = ()
-        self.callbacks: KerasCallbacks | None = None
-        self.checkpoint: Checkpoint | None = None
+        self.watchers, self.callbacks, self.checkpoint = watchers, callbacks, checkpoint
         self.optimizer = _optimizer(architecture)
         self.first_epoch, self.epochs = 0, 1 if plan.single_epoch else plan.epochs
         self.rate, self.schedule = rate_and_schedule(
             plan.optimizer, plan.learning_rate, plan.schedule, own_learning_rate, plan.single_epoch
         )
         self.steps_per_epoch = -(-len(rows.index) // architecture.batch_size)
-        self.feeder = self._feeder(rows, architecture.batch_size)
+        between = watchers or checkpoint or validation is not None or architecture.metrics
+        self.at_once = 1  # epochs
+        if not (between or lease.program.jit) and rows.in_memory:
+            self.at_once = epochs_at_once(architecture, len(rows.index))
+        self.feeder = self._feeder(rows, architecture.batch_size, self.at_once)
         self.validation = (
             None if validation is None else self._feeder(validation, architecture.batch_size)
         )
@@ -109,7 +116,7 @@ class _Fit:
         self.best_loss, self.epochs_without_gain = math.inf, 0
         self.best_weights: list[Floats] | None = None
 
-    def _feeder(self, rows: Rows, batch_size: int) -> Feeder:
+    def _feeder(self, rows: Rows, batch_size: int, n_epochs: int = 1) -> Feeder:
         corruption = None
         if self.plan.noise_scale is not None:
             n_features = rows.inputs.shape[1]
@@ -118,7 +125,7 @@ class _Fit:
             )
         program = self.lease.program
         steps, pad = program.chunk_steps, program.jit
-        return Feeder(rows, batch_size, steps, pad=pad, corruption=corruption)
+        return Feeder(rows, batch_size, steps, pad=pad, n_epochs=n_epochs, corruption=corruption)
 
     def _restore(self, checkpoint: Checkpoint, saved: Saved) -> None:
         """Go on from where a fit that was killed stood."""
@@ -170,10 +177,11 @@ class _Fit:
             self._restore(self.checkpoint, saved)
 
     def _run_epochs(self) -> bool:
-        """Train epoch by epoch; return whether Ctrl-C ended it."""
+        """Train to the last epoch; return whether Ctrl-C ended it."""
+        epochs = range(self.first_epoch, self.epochs)
         try:
-            for epoch in range(self.first_epoch, self.epochs):
-                self._epoch(epoch)
+            for first in range(0, len(epochs), self.at_once):
+                self._run_some(epochs[first : first + self.at_once])
                 if self.checkpoint is not None:
                     self._save(self.checkpoint)
                 if self.stopped:
@@ -187,31 +195,38 @@ class _Fit:
         answers = [getattr(watcher, what)(*args) for watcher in self.watchers]
         return any(answers)
 
-    def _epoch(self, epoch: int) -> None:
-        """Train one epoch, and find out whether it is the last."""
-        self._tell("begin_epoch", epoch)
-        record = self._trained(epoch)
-        self.history.append(record)
-        patience = self.plan.patience
+    def _run_some(self, epochs: range) -> None:
+        """Train one epoch, or several that nobody watches, and find out whether it is the last."""
+        self._tell("begin_epoch", epochs[0])
+        # Ctrl-C within one call of several epochs would come between them and their records
+        whole = interrupts_afterwards() if len(epochs) > 1 else contextlib.nullcontext()
+        with whole:
+            self.history += self._trained(epochs)
+        record, patience = self.history[-1], self.plan.patience
         stop = patience is not None and self._should_stop(record["val_loss"], patience)
-        self.stopped = self._tell("end_epoch", epoch, record) or stop
+        self.stopped = self._tell("end_epoch", epochs[-1], record) or stop
 
-    def _trained(self, epoch: int) -> dict[str, float]:
-        """Train one epoch and return its record."""
-        rng = np.random.default_rng([self.plan.seed, self.start.n_epochs + epoch])
-        rates = self.rates_of(epoch)
-        loss = self._train(rng, rates)
-        record = {"loss": loss, **self._metrics()}
-        if self.validation is not None:
-            self._tell("begin_validation")
-            validated = {"loss": self._validate(self.validation), **self._metrics()}
-            if not math.isfinite(validated["loss"]):
-                what = f"the loss on the validation rows became {validated['loss']}"
-                raise self._diverged(what, len(self.history) + 1)
-            self._tell("end_validation", validated)
-            record |= {f"val_{name}": value for name, value in validated.items()}
-        record["learning_rate"] = float(rates[-1])
-        return record
+    def _trained(self, epochs: range) -> list[dict[str, float]]:
+        """Train epochs by one call of the program, and return the record of each."""
+        rates = [self.rates_of(epoch) for epoch in epochs]
+        losses = self._train(epochs, np.concatenate(rates))
+        measured = self._metrics() | self._validated()  # of one epoch, or nothing
+        return [
+            {"loss": loss, **measured, "learning_rate": float(of_epoch[-1])}
+            for loss, of_epoch in zip(losses, rates, strict=True)
+        ]
+
+    def _validated(self) -> dict[str, float]:
+        """Return loss and metrics on the validation rows, if there are any."""
+        if self.validation is None:
+            return {}
+        self._tell("begin_validation")
+        record = {"loss": self._validate(self.validation), **self._metrics()}
+        if not math.isfinite(record["loss"]):
+            what = f"the loss on the validation rows became {record['loss']}"
+            raise self._diverged(what, len(self.history) + 1)
+        self._tell("end_validation", record)
+        return {f"val_{name}": value for name, value in record.items()}
 
     def rates_of(self, epoch: int) -> Floats:
         """Return the learning rate of each step of an epoch."""
@@ -220,22 +235,32 @@ class _Fit:
         rates = learning_rates(self.schedule, self.rate, first, self.steps_per_epoch, total)
         return rates * np.float32(self.rate_factor)
 
-    def _train(self, rng: Rng, rates: Floats) -> float:
-        total, done = 0.0, 0
+    def _train(self, epochs: range, rates: Floats) -> list[float]:
+        """Train at a rate for each step; return the mean loss of each epoch."""
+        seeds = [(self.plan.seed, self.start.n_epochs + epoch) for epoch in epochs]
+        rngs = map(np.random.default_rng, seeds)
+        losses, done = np.zeros(len(rates)), 0
         padded = np.zeros(len(rates) + self.lease.program.chunk_steps, np.float32)
         padded[: len(rates)] = rates
-        with self._pass(self.feeder, self.feeder.shuffled(rng)) as chunks:
+        with self._pass(self.feeder, self.feeder.shuffled(*rngs)) as chunks:
             for *arrays, n_steps in chunks:
                 n_shown, batch_size = arrays[-1].shape
                 chunk_rates = padded[done : done + n_shown]
                 with self.lease.held() as program:
-                    loss = float(program.train(*map(in_place, arrays), chunk_rates, n_steps))
-                if not math.isfinite(loss):
-                    raise self._diverged(f"the loss became {loss}", len(self.history) + 1)
-                total += loss
+                    found = program.train(*map(in_place, arrays), chunk_rates, n_steps).numpy()
+                self._check_losses(found)
+                losses[done : done + n_steps] = found[:n_steps]
                 done += n_steps
                 self._tell("see_rows", n_steps * batch_size)
-        return total / self.feeder.rows.total_weight
+        sums = losses.reshape(len(epochs), -1).sum(axis=1)
+        return (sums / self.feeder.rows.total_weight).tolist()
+
+    def _check_losses(self, losses: Floats) -> None:
+        """Raise where a step's loss, of one epoch or from the first on, is not finite."""
+        wrong = np.flatnonzero(~np.isfinite(losses))
+        if len(wrong):
+            epoch = len(self.history) + 1 + wrong[0] // self.steps_per_epoch
+            raise self._diverged(f"the loss became {losses[wrong[0]]}", epoch)
 
     def _validate(self, feeder: Feeder) -> float:
         rng = np.random.default_rng([self.plan.seed, VALIDATION])  # the same noise each time
@@ -243,7 +268,8 @@ class _Fit:
         with self._pass(feeder, feeder.in_order(rng)) as chunks:
             for *arrays, n_steps in chunks:
                 with self.lease.held() as program:
-                    total += float(program.evaluate(*map(in_place, arrays), n_steps))
+                    losses = program.evaluate(*map(in_place, arrays), n_steps).numpy()
+                total += float(losses.sum(dtype=np.float64))
         return total / feeder.rows.total_weight
 
     @contextlib.contextmanager

@@ -5,7 +5,14 @@ import pytest
 from numpy.testing import assert_array_equal
 from scipy import sparse
 
-from skae._batches import ALIGNMENT, Feeder, aligned_zeros, flat, take_rows
+from skae._batches import (
+    ALIGNMENT,
+    Feeder,
+    GaussianCorruption,
+    aligned_zeros,
+    flat,
+    take_rows,
+)
 from skae._records import Rows
 
 X = np.random.default_rng(0).uniform(size=(23, 5)).astype(np.float32)
@@ -99,6 +106,25 @@ def test_buffers_are_aligned_zeros(shape):
     assert buffer.shape == shape
     assert buffer.dtype == np.float32
     assert not buffer.any()
+
+
+@pytest.mark.parametrize("scale", [None, 0.5])
+def test_epochs_asked_for_together_are_those_asked_for_one_by_one(scale):
+    corruption = scale and GaussianCorruption(scale, None, *X.shape)
+    weight = np.arange(1, 24, dtype=np.float32)
+
+    def epochs(feeder, *seeds):
+        ((*arrays, n_steps),) = feeder.shuffled(*map(np.random.default_rng, seeds))
+        assert n_steps == 6 * len(seeds)  # the last of six has three rows of four
+        return [array.copy() for array in arrays]
+
+    feeder = Feeder(rows(weight=weight), 4, 100, pad=False, n_epochs=3, corruption=corruption)
+    epochs(feeder, 7, 8, 9)  # what stays in the buffers is of no matter
+    together = epochs(feeder, 1, 2)
+    alone = [epochs(feeder, seed) for seed in (1, 2)]
+
+    for one, of_epochs in zip(together, zip(*alone, strict=True), strict=True):
+        assert_array_equal(one, np.concatenate(of_epochs))
 
 
 def test_clean_rows_are_the_targets_of_corrupted_inputs():

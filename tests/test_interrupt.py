@@ -10,7 +10,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import ConvergenceWarning
 
-from skae import DeepAutoencoder, DenoisingAutoencoder, _base
+from skae import DeepAutoencoder, DenoisingAutoencoder, _base, _training
+from skae._batches import Feeder
 from skae._watchers import Watcher
 
 MSE = {"output_activation": "linear", "loss": "mean_squared_error"}
@@ -41,6 +42,25 @@ def test_an_interrupt_ends_training_with_a_warning(kind, interrupt_after, small,
     assert estimator.n_iter_ == len(estimator.history_["loss"]) == 4
     whole = small(kind, epochs=4, learning_rate_schedule="constant").fit(X)
     assert_allclose(estimator.transform(X), whole.transform(X), rtol=1e-3)  # XLA and a graph
+
+
+def test_an_interrupt_within_a_call_of_several_epochs_comes_after_them(small, X, monkeypatch):
+    monkeypatch.setattr(_training, "epochs_at_once", lambda *_: 4)
+    shuffled = Feeder.shuffled
+
+    def interrupted(self, *rngs):
+        signal.raise_signal(signal.SIGINT)
+        return shuffled(self, *rngs)
+
+    monkeypatch.setattr(Feeder, "shuffled", interrupted)
+    estimator = small(epochs=12, learning_rate_schedule="constant")
+    with pytest.warns(ConvergenceWarning, match="interrupted after 4 whole epochs"):
+        estimator.fit(X)
+    monkeypatch.undo()
+
+    whole = small(epochs=4, learning_rate_schedule="constant").fit(X)
+    assert estimator.history_ == whole.history_
+    assert_array_equal(estimator.transform(X), whole.transform(X))
 
 
 def test_an_interrupted_fit_with_early_stopping_keeps_the_best_weights(interrupt_after, small, X):

@@ -1,5 +1,6 @@
 """scikit-learn's own callbacks: what they are told, alone and from an enclosing search."""
 
+import keras
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -10,6 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skae import DeepAutoencoder, DenoisingAutoencoder
+from skae._tasks import tasks
 
 callback = pytest.importorskip("sklearn.callback", reason="came with scikit-learn 1.9")
 
@@ -41,6 +43,16 @@ class Propagated(Recorder):
     """The same, as searches and pipelines hand it on."""
 
     max_propagation_depth = None
+
+
+def test_only_a_fit_with_callbacks_is_watched(small, X):
+    def watchers(estimator):
+        return tasks(estimator, X, None, lambda *_: {})
+
+    estimator = small(callbacks=[keras.callbacks.Callback()])
+    assert watchers(estimator) == []
+    assert len(watchers(estimator.set_callbacks(Recorder()))) == 1
+    assert watchers(estimator.set_callbacks()) == []
 
 
 @pytest.mark.parametrize("kind", [DeepAutoencoder, DenoisingAutoencoder])

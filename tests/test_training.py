@@ -174,6 +174,53 @@ def test_a_fit_of_several_chunks_is_that_of_one(X, monkeypatch):
         assert_allclose(ours, same, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("noise_scale", [None, 0.5])
+def test_epochs_that_go_to_the_program_together_are_those_that_go_by_themselves(
+    noise_scale, X, monkeypatch
+):
+    """The same bits.  Five epochs of three steps: three at once, then two."""
+    weight = np.random.default_rng(1).uniform(0.5, 2, N_ROWS).astype(np.float32)
+    rows, noisy = as_rows(X, weight), plan(epochs=5, schedule="cosine", noise_scale=noise_scale)
+    calls = []
+
+    def fit():
+        cache = ProgramCache()
+        monkeypatch.setattr(_training, "programs", cache)
+        with cache.borrow(describe(), False) as program:
+            train_chunk = program.train
+            program.train = lambda *args: calls.append(args[-1]) or train_chunk(*args)
+        return train(describe(), rows, noisy)
+
+    together = fit()
+    monkeypatch.setattr(_programs, "EPOCHS_BYTES", 0)
+    alone = fit()
+    assert calls == [15, 3, 3, 3, 3, 3]
+    monkeypatch.setattr(_programs, "EPOCHS_BYTES", 4 * 9 * BATCH * N_FEATURES)
+    in_two = fit()
+
+    assert calls[6:] == [9, 6]
+    for result in (alone, in_two):
+        assert result.history == together.history
+        for ours, same in zip(result.weights, together.weights, strict=True):
+            assert_array_equal(ours, same)
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_fit_that_diverges_names_the_epoch(at_once, X, monkeypatch):
+    if not at_once:
+        monkeypatch.setattr(_programs, "EPOCHS_BYTES", 0)
+
+    def explode(step):
+        return 1e30 if step == 3 else 0.01  # the first of the second epoch's three steps
+
+    with pytest.raises(ValueError, match="in epoch 2, at"):
+        train(
+            describe("linear", "mean_squared_error", "sgd"),
+            as_rows(X),
+            plan(epochs=4, learning_rate="auto", schedule=explode),
+        )
+
+
 def test_initial_weights_follow_glorot():
     sizes = Architecture(**{**vars(describe()), "n_features": 300, "hidden_layer_sizes": (200,)})
     kernels, biases = initial_weights(sizes, 0)[::2], initial_weights(sizes, 0)[1::2]
