@@ -69,17 +69,30 @@ def test_factors_of_each_product_are_rounded_to_bfloat16_and_nothing_else(rows, 
     )
     z = compiled(*weights, rows).numpy()
 
-    def rounded(array):
-        return array.astype(ml_dtypes.bfloat16).astype(np.float64)
-
-    h = rows
-    for kernel, bias, name in zip(weights[::2], weights[1::2], ACTIVATIONS, strict=True):
-        h = rounded(rounded(h) @ rounded(kernel)) + bias
-        h = np.maximum(h, 0) if name == "relu" else h
+    # Eigen cuts the results off where a processor has no instructions for bfloat16
+    references = [in_bfloat16(weights, rows, result) for result in (rounded, cut_off)]
+    h = min(references, key=lambda h: np.median(np.abs(z - h)))
     assert z.dtype == np.float32
     assert np.median(np.abs(z - h)) < 1e-6
     # the rest is a number that two ways round apart, and what the layers behind make of it
     assert_allclose(z, h, atol=4 * ROUNDING * np.abs(h).max())
+
+
+def rounded(array):
+    return array.astype(ml_dtypes.bfloat16).astype(np.float64)
+
+
+def cut_off(array):
+    return (array.astype(np.float32).view(np.uint32) & 0xFFFF0000).view(np.float32)
+
+
+def in_bfloat16(weights, rows, result):
+    """Run rows through the layers; factors are rounded, and a product's values by ``result``."""
+    h = rows
+    for kernel, bias, name in zip(weights[::2], weights[1::2], ACTIVATIONS, strict=True):
+        h = result(rounded(h) @ rounded(kernel)) + bias
+        h = np.maximum(h, 0) if name == "relu" else h
+    return h
 
 
 def gradients(model, rows):
@@ -102,8 +115,7 @@ def test_loss_and_gradients_are_those_of_keras_under_the_same_policy(rows, weigh
     ours = [np.mean((z - rows) ** 2), *(g.numpy() for g in gradients_by(slope))]
 
     assert {array.dtype.name for array in ours} == {"float32"}
-    # the first kernel's gradient is behind seven products, each rounded; without instructions for
-    # bfloat16 a processor rounds their parts as well
+    # the first kernel's gradient is behind seven products, each of them rounded or cut off
     assert_close(ours, theirs, 8 * ROUNDING)
     assert_close(ours, exact, 8 * ROUNDING)
     distance = [np.linalg.norm(a - b) for a, b in zip(ours[1:], exact[1:], strict=True)]
