@@ -90,8 +90,9 @@ def test_an_interrupted_estimator_is_like_any_other(interrupt_after, small, X):
     assert_array_equal(estimator.transform(X), small().fit(X).transform(X))
 
 
-def test_a_signal_that_comes_at_any_time_ends_training(small, X):
-    small(epochs=500).fit(X)  # imports and compiles what a long fit runs on
+def test_a_signal_that_comes_at_any_time_ends_training(small, X, monkeypatch):
+    monkeypatch.setattr(_training, "pays_for_xla", lambda *_: True)
+    small().fit(X)  # imports and compiles what a long fit runs on
     timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
     estimator = small(epochs=100_000)
     timer.start()

@@ -39,7 +39,7 @@ print(json.dumps(megabytes))
 def fit_500(optimizer, n_structures):
     """Megabytes in memory after each of 500 fits."""
     command = [sys.executable, "-c", SCRIPT, optimizer, str(n_structures)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=900)
     assert "retracing" not in done.stderr
     return json.loads(done.stdout)
 
