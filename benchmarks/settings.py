@@ -27,7 +27,7 @@ def full(full_article):
     return Settings(
         mnist=Mnist(60_000, 10_000),
         rounds=3,
-        short_rounds=5,
+        short_rounds=7,
         epochs=8,
         fresh_rounds=11,
         seeds=(0, 1, 2),

@@ -16,7 +16,7 @@ def run_epoch(settings):
         NOISY: "benchmarks.contestants.skae_fit:Denoising",
     }
     with running(targets, settings.mnist) as (workers, failures):
-        samples = sample_epochs(workers, settings, failures)
+        samples = sample_epochs(workers, settings, settings.short_rounds, failures)
     return Result([ratio(samples, NOISY, PLAIN)], timed_rows(samples), complaints(failures))
 
 

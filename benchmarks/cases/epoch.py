@@ -4,33 +4,39 @@ from benchmarks.contestants import ARTICLE, CONTESTANTS, FLOOR, JAX, SKAE, insta
 from benchmarks.measure import complaints, interleave, running, warm_up
 from benchmarks.results import Case, Goal, Result, Row, ratio
 
+RIVALS = (ARTICLE, JAX, FLOOR)
+
 
 def run(settings):
     targets, missing = installed()
     with running(targets, settings.mnist) as (workers, failures):
-        samples = sample_epochs(workers, settings, failures)
+        samples = sample_epochs(workers, settings, settings.rounds, failures)
         rows = [_row(name, seconds, workers[name]) for name, seconds in samples.items()]
-    trained = settings.epochs * (settings.short_rounds + 1)
+        judged = {name: workers[name] for name in (SKAE, *RIVALS) if name in samples}
+        for name, more in sample_epochs(judged, settings, settings.short_rounds, failures).items():
+            samples[name] += more
+    trained = settings.epochs * (settings.rounds + 1)
     return Result(
-        [ratio(samples, SKAE, rival) for rival in (ARTICLE, JAX, FLOOR)],
+        [ratio(samples, SKAE, rival) for rival in RIVALS],
         rows,
         [
             f"{settings.mnist.n_rows} rows, batch 256; one call trains {settings.epochs} epochs, "
-            f"and the test losses are those after {trained} epochs for everyone.",
+            f"and the test losses are those after {trained} epochs for everyone. Those that the "
+            f"goals name are measured {settings.short_rounds} times more.",
             *[f"{name}: not installed" for name in missing],
             *complaints(failures),
         ],
     )
 
 
-def sample_epochs(workers, settings, failures):
-    """Seconds of an epoch, after a first call that compiles."""
+def sample_epochs(workers, settings, rounds, failures):
+    """Seconds of an epoch, after a call that compiles."""
     n = settings.epochs
     warm_up(workers, "epochs", (n,), failures)
     measures = {
         name: lambda w=worker: w.call("epochs", n)[0] / n for name, worker in workers.items()
     }
-    return interleave(measures, settings.short_rounds, failures)
+    return interleave(measures, rounds, failures)
 
 
 def _row(name, seconds, worker):
