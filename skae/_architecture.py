@@ -124,6 +124,15 @@ class Architecture:
         sizes = self.layer_sizes
         return sum((rows + 1) * columns for rows, columns in itertools.pairwise(sizes))
 
+    @property
+    def batch_bytes(self) -> int:
+        """Bytes of a mini-batch's inputs."""
+        return 4 * self.batch_size * self.n_features
+
+    def n_steps(self, n_rows: int) -> int:
+        """How many mini-batches some rows make, the last one filled up."""
+        return -(-n_rows // self.batch_size)
+
 
 def _activation(value: Any) -> Any:
     """Know a function of Keras by its name, for which NumPy and ONNX have a form.

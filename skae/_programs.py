@@ -33,8 +33,7 @@ N_STEPS = tf.TensorSpec((), tf.int32)
 
 def chunk_steps(architecture: Architecture) -> int:
     """How many mini-batches go to the program at once: 32 MiB of rows, at most 256 batches."""
-    batch_bytes = 4 * architecture.batch_size * architecture.n_features
-    return int(np.clip(CHUNK_BYTES // batch_bytes, 1, MAX_CHUNK_STEPS))
+    return int(np.clip(CHUNK_BYTES // architecture.batch_bytes, 1, MAX_CHUNK_STEPS))
 
 
 def epochs_at_once(architecture: Architecture, n_rows: int) -> int:
@@ -42,9 +41,8 @@ def epochs_at_once(architecture: Architecture, n_rows: int) -> int:
 
     A call takes as long as a small network's step or two, and what is made for it.
     """
-    steps = -(-n_rows // architecture.batch_size)
-    batch_bytes = 4 * architecture.batch_size * architecture.n_features
-    return max(1, min(EPOCHS_BYTES // batch_bytes, MAX_CHUNK_STEPS) // steps)
+    steps = min(EPOCHS_BYTES // architecture.batch_bytes, MAX_CHUNK_STEPS)
+    return max(1, steps // architecture.n_steps(n_rows))
 
 
 def pays_for_xla(architecture: Architecture, n_rows: int, epochs: int) -> bool:
@@ -56,7 +54,7 @@ def pays_for_xla(architecture: Architecture, n_rows: int, epochs: int) -> bool:
     with but saves 0.4 ps an operation.  The rule looks at the fit alone, not at what is compiled
     already: the same call must give the same bits whatever ran before it.
     """
-    steps = epochs * -(-n_rows // architecture.batch_size)
+    steps = epochs * architecture.n_steps(n_rows)
     flops = 6 * epochs * n_rows * architecture.n_parameters
     if architecture.compute_dtype == "float32":
         return steps * 3e-5 + flops * 1.5e-12 > 0.6

@@ -102,7 +102,7 @@ class _Fit:
         self.rate, self.schedule = rate_and_schedule(
             plan.optimizer, plan.learning_rate, plan.schedule, own_learning_rate, plan.single_epoch
         )
-        self.steps_per_epoch = -(-len(rows.index) // architecture.batch_size)
+        self.steps_per_epoch = architecture.n_steps(len(rows.index))
         between = watchers or checkpoint or validation is not None or architecture.metrics
         self.at_once = 1  # epochs
         if not (between or lease.program.jit) and rows.in_memory:
