@@ -74,8 +74,8 @@ def test_factors_of_each_product_are_rounded_to_bfloat16_and_nothing_else(rows, 
     h = min(references, key=lambda h: np.median(np.abs(z - h)))
     assert z.dtype == np.float32
     assert np.median(np.abs(z - h)) < 1e-6
-    # the rest is a number that two ways round apart, and what the layers behind make of it
-    assert_allclose(z, h, atol=4 * ROUNDING * np.abs(h).max())
+    # the rest is a number that two ways round apart
+    assert_allclose(z, h, atol=2 * ROUNDING * np.abs(h).max())
 
 
 def rounded(array):
@@ -84,6 +84,14 @@ def rounded(array):
 
 def cut_off(array):
     return (array.astype(np.float32).view(np.uint32) & 0xFFFF0000).view(np.float32)
+
+
+def products_are_cut_off():
+    a = np.random.default_rng(0).normal(size=(32, 32)).astype(ml_dtypes.bfloat16)
+    product, exact = tf.matmul(a, a).numpy().astype(np.float64), a.astype(np.float64)
+    exact = exact @ exact
+    distances = [np.abs(product - result(exact)).mean() for result in (rounded, cut_off)]
+    return distances[1] < distances[0]
 
 
 def in_bfloat16(weights, rows, result):
@@ -115,9 +123,10 @@ def test_loss_and_gradients_are_those_of_keras_under_the_same_policy(rows, weigh
     ours = [np.mean((z - rows) ** 2), *(g.numpy() for g in gradients_by(slope))]
 
     assert {array.dtype.name for array in ours} == {"float32"}
-    # the first kernel's gradient is behind seven products, each of them rounded or cut off
-    assert_close(ours, theirs, 8 * ROUNDING)
-    assert_close(ours, exact, 8 * ROUNDING)
+    # to be cut off is to be wrong by twice as much as to be rounded
+    tolerance = (8 if products_are_cut_off() else 4) * ROUNDING
+    assert_close(ours, theirs, tolerance)
+    assert_close(ours, exact, tolerance)
     distance = [np.linalg.norm(a - b) for a, b in zip(ours[1:], exact[1:], strict=True)]
     assert min(distance) > 0
 
