@@ -53,10 +53,14 @@ class Case:
 
 
 def ratio(samples, over, under):
-    """Median over median, or None where a contestant is missing or failed."""
+    """Median of the rounds' ratios, or None where a contestant is missing or failed.
+
+    The samples of a round lie seconds apart, and what slows the machine for a while slows both.
+    """
     if not samples.get(over) or not samples.get(under):
         return None
-    return statistics.median(samples[over]) / statistics.median(samples[under])
+    rounds = zip(samples[over], samples[under], strict=False)  # one may fail in the last ones
+    return statistics.median(a / b for a, b in rounds)
 
 
 def timed_rows(samples):

@@ -64,8 +64,9 @@ def test_fresh_returns_what_was_printed_last():
         measure.fresh("1 / 0")
 
 
-def test_ratio_is_of_medians_and_none_without_samples():
-    assert ratio({"a": [1, 2, 30], "b": [4, 8, 5]}, "a", "b") == 2 / 5
+def test_ratio_is_the_median_of_the_rounds_and_none_without_samples():
+    assert ratio({"a": [1, 20, 3], "b": [4, 40, 4]}, "a", "b") == 20 / 40
+    assert ratio({"a": [1, 20, 3], "b": [4, 40]}, "a", "b") == (1 / 4 + 20 / 40) / 2
     assert ratio({"a": [1.0]}, "a", "b") is None
 
 
