@@ -20,7 +20,7 @@ from skae._typing import Array, Floats, Matrix, Rng
 NOISE_POOL = 1 << 21
 ALIGNMENT = 64
 PIECE_ROWS = 512
-Chunk = tuple[Floats, Floats, Floats, int]  # inputs, targets, weight and the number of batches
+Chunk = tuple[Any, Any, Any, int]  # inputs, targets, weight and the number of batches
 Chunks = Generator[Chunk, None, None]
 
 
@@ -79,6 +79,8 @@ class Feeder:
         How many epochs may be asked for at once; more than one have to fit into a chunk.
     corruption : GaussianCorruption or None
         What is done to the inputs.
+    send : callable or None
+        What brings a chunk's arrays elsewhere, while the program is at the chunk before.
     """
 
     def __init__(
@@ -90,9 +92,10 @@ class Feeder:
         pad: bool,
         n_epochs: int = 1,
         corruption: GaussianCorruption | None = None,
+        send: Callable[..., Chunk] | None = None,
     ) -> None:
         self.rows = rows
-        self.corruption = corruption
+        self.corruption, self.send = corruption, send
         self.pad = pad
         self.n_steps = -(-len(rows.index) // batch_size)
         shape = (chunk_steps if pad else min(chunk_steps, n_epochs * self.n_steps), batch_size)
@@ -101,7 +104,7 @@ class Feeder:
         # is a mere copy is not: beside the program it costs more than between its calls, as in
         # each product one of the cores then waits for the other.
         # Two threads do the copying, but not in a joblib worker whose share is one.
-        self.copies = rows.are_arrays and corruption is None
+        self.copies = rows.are_arrays and corruption is None and send is None
         self.in_one = self.n_steps <= chunk_steps
         self.buffers = [
             Buffers.allocate(shape, rows.inputs.shape[1], apart=apart)
@@ -169,7 +172,8 @@ class Feeder:
                 self.corruption(targets[batch], out=inputs[batch])
         n_steps = -(-n_rows // batch_size)
         shown = len(buffers.weight) if self.pad else n_steps
-        return *buffers.batches(0, shown), n_steps
+        chunk = *buffers.batches(0, shown), n_steps
+        return chunk if self.send is None else self.send(*chunk)
 
 
 def _by_two(

@@ -269,12 +269,14 @@ class Program:
         return tf.reduce_sum(losses * weight), slopes
 
 
-def in_place(array: Array) -> Tensor:
+def in_place(array: Array | Tensor) -> Tensor:
     """Show TensorFlow an array, whose memory it would copy otherwise.
 
     A copy of each chunk costs a sixth of an epoch.  The array has to be aligned, and to stay as
-    it is until the program has run.
+    it is until the program has run.  What is a tensor already remains what it is.
     """
+    if not isinstance(array, np.ndarray):
+        return array
     return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
 
 

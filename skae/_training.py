@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from skae._accelerator import ResidentFeeder, feeder_for, on_accelerator
 from skae._architecture import Architecture
 from skae._batches import Chunks, Feeder, GaussianCorruption
 from skae._cache import programs
@@ -105,7 +106,7 @@ class _Fit:
         self.steps_per_epoch = architecture.n_steps(len(rows.index))
         between = watchers or checkpoint or validation is not None or architecture.metrics
         self.at_once = 1  # epochs
-        if not (between or lease.program.jit) and rows.in_memory:
+        if not (between or lease.program.jit or on_accelerator()) and rows.in_memory:
             self.at_once = epochs_at_once(architecture, len(rows.index))
         self.feeder = self._feeder(rows, architecture.batch_size, self.at_once)
         self.validation = (
@@ -116,7 +117,7 @@ class _Fit:
         self.best_loss, self.epochs_without_gain = math.inf, 0
         self.best_weights: list[Floats] | None = None
 
-    def _feeder(self, rows: Rows, batch_size: int, n_epochs: int = 1) -> Feeder:
+    def _feeder(self, rows: Rows, batch_size: int, n_epochs: int = 1) -> Feeder | ResidentFeeder:
         corruption = None
         if self.plan.noise_scale is not None:
             n_features = rows.inputs.shape[1]
@@ -125,7 +126,7 @@ class _Fit:
             )
         program = self.lease.program
         steps, pad = program.chunk_steps, program.jit
-        return Feeder(rows, batch_size, steps, pad=pad, n_epochs=n_epochs, corruption=corruption)
+        return feeder_for(rows, batch_size, steps, pad, n_epochs, corruption)
 
     def _restore(self, checkpoint: Checkpoint, saved: Saved) -> None:
         """Go on from where a fit that was killed stood."""
@@ -262,7 +263,7 @@ class _Fit:
             epoch = len(self.history) + 1 + wrong[0] // self.steps_per_epoch
             raise self._diverged(f"the loss became {losses[wrong[0]]}", epoch)
 
-    def _validate(self, feeder: Feeder) -> float:
+    def _validate(self, feeder: Feeder | ResidentFeeder) -> float:
         rng = np.random.default_rng([self.plan.seed, VALIDATION])  # the same noise each time
         total = 0.0
         with self._pass(feeder, feeder.in_order(rng)) as chunks:
@@ -273,7 +274,7 @@ class _Fit:
         return total / feeder.rows.total_weight
 
     @contextlib.contextmanager
-    def _pass(self, feeder: Feeder, chunks: Chunks) -> Iterator[Chunks]:
+    def _pass(self, feeder: Feeder | ResidentFeeder, chunks: Chunks) -> Iterator[Chunks]:
         """Lend the chunks of a pass over the rows; the thread that gathers them ends with it.
 
         The program is kept throughout where rows are read without a user's code, so that fits on

@@ -8,16 +8,18 @@ import pytest
 
 PROGRAM = """
 import json
+from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import tensorflow as tf
 
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 
-from skae import DeepAutoencoder, DenoisingAutoencoder, _training
+from skae import DeepAutoencoder, DenoisingAutoencoder, _accelerator, _training
 from skae._batches import aligned_zeros
 from skae._cache import programs
 from skae._programs import in_place
+from skae._records import Rows
 
 X = np.random.default_rng(0).random((131, 12), dtype=np.float32)
 
@@ -50,6 +52,23 @@ for jit in (False, True):
         ]
         traces = [program.n_traces for program in programs._programs.values()]
         results[f"{kind.__name__}, {'XLA' if jit else 'graph'}"] = [placed, same, traces]
+
+rows = Rows(X, None, None, np.arange(len(X)))
+with tf.device("CPU:1"), ThreadPoolExecutor(1) as thread:
+    feeder = _accelerator.ResidentFeeder(rows, 32, 2, True, None)
+    gathered = next(feeder.in_order(np.random.default_rng(0)))
+    sent = thread.submit(_accelerator.sender(), X, X, X[:, 0], 5).result()
+places = [sorted({part.device[-5:] for part in chunk[:3]}) for chunk in (gathered, sent)]
+
+_accelerator.on_accelerator = _training.on_accelerator = lambda: True
+here = fit(DenoisingAutoencoder, "adam"), fit(DeepAutoencoder, "adam")
+with tf.device("CPU:1"):
+    there = fit(DenoisingAutoencoder, "adam"), fit(DeepAutoencoder, "adam")
+same = [
+    all(map(np.array_equal, one._network.weights, other._network.weights))
+    for one, other in zip(here, there)
+]
+results["rows"] = [*places, same]
 print(json.dumps(results))
 """
 
@@ -81,3 +100,9 @@ def test_a_fit_has_the_same_bits_on_every_device_and_a_program_for_each(results,
     _, same, traces = results[case]
     assert same == [True, True]
     assert traces == [1, 1]
+
+
+def test_rows_are_on_the_device_of_the_scope_whole_or_sent_from_another_thread(results):
+    gathered, sent, same = results["rows"]
+    assert gathered == sent == ["CPU:1"]
+    assert same == [True, True]
