@@ -79,8 +79,8 @@ class Program:
             self.layout = Layout(architecture.layer_sizes, flat=flat)
             self.variables = self.model.trainable_variables
             if flat:
-                shapes = self.layout.variable_shapes
-                self.variables = [keras.Variable("zeros", shape, name="part") for shape in shapes]
+                n_parameters = sum(self.layout.sizes)
+                self.variables = [keras.Variable("zeros", (n_parameters,), name="weights")]
             self._build_optimizer()
         if self.has_metrics:
             with nameless_variables():
@@ -249,9 +249,8 @@ class Program:
     ) -> tuple[Tensor, list[Tensor]]:
         """Sum of the rows' weighted losses, and the gradients of it over the total weight."""
         z, gradients_by = self._logits(self._values(), inputs)
-        loss, slopes = self._loss(z, inputs, targets, weight)
-        slopes *= (weight / total_weight)[:, None]
-        return loss, self.layout.gradients(gradients_by(slopes))
+        loss, slope = self._loss(z, inputs, targets, weight)
+        return loss, self.layout.gradients(gradients_by(slope / total_weight))
 
     def _logits(
         self, values: Sequence[Tensor], inputs: Tensor
@@ -262,11 +261,11 @@ class Program:
     def _loss(
         self, z: Tensor, inputs: Tensor, targets: Tensor, weight: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Sum of a mini-batch's weighted losses, and each row's gradient of its own."""
+        """Sum of a mini-batch's weighted losses, and its gradient by the logits."""
         if self.has_metrics:
             self.model.compute_metrics(inputs, targets, self._activations[-1](z), weight)
         losses, slopes = self._row_losses(targets, z)
-        return tf.reduce_sum(losses * weight), slopes
+        return tf.reduce_sum(losses * weight), slopes * weight[:, None]
 
 
 def in_place(array: Array | Tensor) -> Tensor:

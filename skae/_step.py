@@ -3,7 +3,6 @@
 import functools
 import itertools
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -11,7 +10,6 @@ import tensorflow as tf
 from skae._typing import Array, Tensor
 
 GROUP = 16
-LARGE = 1 << 16
 
 
 class Layout:
@@ -19,8 +17,7 @@ class Layout:
 
     An optimizer that works element by element gets a single vector of all of them: a dozen
     operations a step in place of a dozen for every array, which is most of a small network's step,
-    and much of the time that its first trace takes.  From 65,536 parameters on, copying kernels
-    out of the vector and their gradients into it costs more: it holds the biases alone.
+    and much of the time that its first trace takes.
     """
 
     def __init__(self, layer_sizes: Sequence[int], *, flat: bool) -> None:
@@ -29,59 +26,35 @@ class Layout:
             shape for rows, columns in pairs for shape in ((rows, columns), (columns,))
         ]
         self.sizes = [int(np.prod(shape)) for shape in self.shapes]
-        everything = range(len(self.shapes))
-        self.places: list[Sequence[int]] = [[place] for place in everything]  # of a variable each
-        if flat:
-            is_small = sum(self.sizes) < LARGE
-            self.places = [everything] if is_small else [*self.places[::2], everything[1::2]]
+        self.flat = flat
 
-    @property
-    def variable_shapes(self) -> list[tuple[int, ...]]:
-        return [array.shape for array in self.pack([np.empty(shape) for shape in self.shapes])]
-
-    def pack(self, weights: Sequence[Array]) -> list[Array]:
+    def pack(self, weights: Sequence[Array]) -> Sequence[Array]:
         """Turn kernels and biases into the arrays of the variables."""
-        return self._join(weights, np.concatenate, np.reshape)
+        if self.flat:
+            return [np.concatenate([np.ravel(array) for array in weights])]
+        return weights
 
     def unpack(self, variables: Sequence[Array]) -> list[Array]:
         """Turn the variables' arrays into kernels and biases."""
-        return self._split(
-            variables, lambda v, sizes: np.split(v, np.cumsum(sizes)[:-1]), np.reshape
-        )
+        if self.flat:
+            parts = np.split(variables[0], np.cumsum(self.sizes)[:-1])
+            return [part.reshape(shape) for part, shape in zip(parts, self.shapes, strict=True)]
+        return list(variables)
 
     def tensors(self, variables: Sequence[Tensor]) -> list[Tensor]:
         """`unpack` for tensors, inside a program."""
-        for variable, places in zip(variables, self.places, strict=True):
-            if len(places) == 1:
-                variable.set_shape(self.shapes[places[0]])  # which the variable itself may not tell
-        return self._split(variables, tf.split, tf.reshape)
+        if self.flat:
+            parts = tf.split(variables[0], self.sizes)
+            return [tf.reshape(part, shape) for part, shape in zip(parts, self.shapes, strict=True)]
+        for tensor, shape in zip(variables, self.shapes, strict=True):
+            tensor.set_shape(shape)  # which the variable itself may not tell
+        return list(variables)
 
     def gradients(self, arrays: Sequence[Tensor]) -> list[Tensor]:
         """Turn gradients by kernels and biases into those by the variables."""
-        return self._join(arrays, functools.partial(tf.concat, axis=0), tf.reshape)
-
-    def _join(
-        self, arrays: Sequence[Any], concatenate: Callable[..., Any], reshape: Callable[..., Any]
-    ) -> list[Any]:
-        return [
-            arrays[places[0]]
-            if len(places) == 1
-            else concatenate([reshape(arrays[place], [-1]) for place in places])
-            for places in self.places
-        ]
-
-    def _split(
-        self, variables: Sequence[Any], split: Callable[..., Any], reshape: Callable[..., Any]
-    ) -> list[Any]:
-        found: dict[int, Any] = {}
-        for variable, places in zip(variables, self.places, strict=True):
-            if len(places) == 1:
-                found[places[0]] = variable
-            else:
-                parts = split(variable, [self.sizes[place] for place in places])
-                for place, part in zip(places, parts, strict=True):
-                    found[place] = reshape(part, self.shapes[place])
-        return [found[place] for place in range(len(self.shapes))]
+        if self.flat:
+            return [tf.concat([tf.reshape(array, [-1]) for array in arrays], axis=0)]
+        return list(arrays)
 
 
 def logits(
@@ -134,10 +107,10 @@ def _product(a: Tensor, b: Tensor, *, dtype: str, **transposed: bool) -> Tensor:
 def sigmoid_cross_entropy(targets: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
     """Mean binary cross-entropy of each row between targets and the sigmoid of ``z``.
 
-    Returned with its gradient by ``z``, sigmoid(z) - target.  With e = exp(-abs(z)) it is
-    max(z, 0) - z * target + log(1 + e).  The logarithms would cost a sixth of an epoch of MNIST:
-    the sum of 16 of them is the logarithm of a product, which is at most 2**16.  The sigmoid is
-    not taken from the same e, as XLA would write all of it to memory for its two readers.
+    Returned with its gradient by ``z``.  With e = exp(-abs(z)) it is max(z, 0) - z * target
+    + log(1 + e), and the gradient, sigmoid(z) - target, takes the same e.  The logarithms would
+    cost a sixth of an epoch of MNIST: the sum of 16 of them is the logarithm of a product,
+    which is at most 2**16.
     """
     e = tf.exp(tf.minimum(z, -z))  # of -abs(z) TensorFlow's graphs make one slow operation
     linear, factors = tf.nn.relu(z) - z * targets, 1 + e
@@ -153,7 +126,8 @@ def sigmoid_cross_entropy(targets: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
     if z.shape[1] % GROUP:
         rest = linear + tf.math.log(factors)
         total += tf.reduce_sum(rest[:, GROUP * n_groups :], axis=1)
-    return total / z.shape[1], (tf.sigmoid(z) - targets) / z.shape[1]
+    sigmoid = tf.where(z >= 0, 1.0, e) / factors
+    return total / z.shape[1], (sigmoid - targets) / z.shape[1]
 
 
 def with_gradient(
