@@ -1,13 +1,18 @@
 """Rows on an accelerator: all of them where they fit, else chunks that are sent ahead."""
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skae._batches import Chunk, Chunks, Feeder, GaussianCorruption
-from skae._keras import current_device, tf
+from skae._batches import Chunk, Chunks, Feeder, GaussianCorruption, Lookup
+from skae._keras import tf
 from skae._records import Rows, as_float32
 from skae._typing import Array, Floats, Rng, Tensor
+
+if TYPE_CHECKING:
+    from skae._programs import Program
 
 # TensorFlow does not say how much memory a device has.  This is a quarter of what the smaller
 # ones have that people train on; of more rows, or if it is taken, chunks are sent.
@@ -15,38 +20,37 @@ RESIDENT_BYTES = 1 << 31
 SENT_BYTES = 1 << 26
 
 
-def on_accelerator() -> bool:
-    """Whether the caller computes on a device that is no processor, and on no other."""
+def on_accelerator(program: "Program") -> bool:
+    """Whether a program is on a device that is no processor, and on no other."""
     if tf.distribute.has_strategy():
         return False
-    return bool(tf.DeviceSpec.from_string(current_device()).device_type != "CPU")
+    return bool(tf.DeviceSpec.from_string(program.device).device_type != "CPU")
 
 
 def feeder_for(
+    program: "Program",
     rows: Rows,
     batch_size: int,
-    chunk_steps: int,
-    pad: bool,
     n_epochs: int,
     corruption: GaussianCorruption | None,
 ) -> "Feeder | ResidentFeeder":
-    """Make the feeder for the caller's device; the arguments are a `Feeder`'s."""
-    if not on_accelerator():
-        return Feeder(
-            rows, batch_size, chunk_steps, pad=pad, n_epochs=n_epochs, corruption=corruption
-        )
+    """Make the feeder for a program, on its device; the other arguments are a `Feeder`'s."""
+    make = functools.partial(
+        Feeder, rows, batch_size, program.chunk_steps, pad=program.jit, corruption=corruption
+    )
+    if not on_accelerator(program):
+        return make(n_epochs=n_epochs)
     n_bytes = sum(4 * int(np.prod(X.shape)) for X in rows.matrices)
     if rows.are_arrays and n_bytes <= RESIDENT_BYTES:
         try:
-            return ResidentFeeder(rows, batch_size, chunk_steps, pad, corruption)
+            return ResidentFeeder(program, rows, batch_size, corruption)
         except tf.errors.ResourceExhaustedError:
             pass
-    return Feeder(rows, batch_size, chunk_steps, pad=pad, corruption=corruption, send=sender())
+    return make(send=sender(program.device))
 
 
-def sender() -> Callable[..., Chunk]:
-    """Make a function that copies a chunk to the caller's device, on whatever thread."""
-    device = current_device()
+def sender(device: str) -> Callable[..., Chunk]:
+    """Make a function that copies a chunk to a device, on whatever thread."""
 
     def send(inputs: Floats, targets: Floats, weight: Floats, n_steps: int) -> Chunk:
         with tf.device(device):
@@ -66,40 +70,43 @@ class ResidentFeeder:
 
     def __init__(
         self,
+        program: "Program",
         rows: Rows,
         batch_size: int,
-        chunk_steps: int,
-        pad: bool,
         corruption: GaussianCorruption | None,
     ) -> None:
-        self.rows, self.batch_size, self.chunk_steps = rows, batch_size, chunk_steps
-        self.pad, self.corruption = pad, corruption
-        self.index = np.asarray(rows.index)
-        self.matrices = [_moved(np.asarray(X)) for X in rows.matrices]
+        self.program, self.rows, self.batch_size = program, rows, batch_size
+        self.corruption = corruption
+        self.reader = Lookup(rows, program.chunk_steps * batch_size)
+        with tf.device(program.device):
+            self.matrices = [_moved(np.asarray(X)) for X in rows.matrices]
 
     def shuffled(self, rng: Rng) -> Chunks:
         """Yield ``(inputs, targets, weight, n_steps)`` for all rows, in an order drawn anew."""
-        return self._chunks(self.index[rng.permutation(len(self.index))], rng)
+        return self._chunks(self.reader.shuffled(rng), rng)
 
     def in_order(self, rng: Rng) -> Chunks:
         """Yield the same for all rows as they lie; noise is drawn from ``rng``."""
-        return self._chunks(self.index, rng)
+        return self._chunks(self.reader.in_order(), rng)
 
-    def _chunks(self, order: Array, rng: Rng) -> Chunks:
-        capacity = self.chunk_steps * self.batch_size
-        for start in range(0, len(order), capacity):
-            part = order[start : start + capacity]
-            n_steps = -(-len(part) // self.batch_size)
-            shape = (self.chunk_steps if self.pad else n_steps, self.batch_size)
-            # filled up with the first row, at a weight of zero
-            index, weight = np.zeros(shape, part.dtype), np.zeros(shape, np.float32)
-            index.flat[: len(part)] = part
-            weight.flat[: len(part)] = self.rows.weights(part)
+    def _chunks(self, parts: Iterable[Array], rng: Rng) -> Chunks:
+        for part in parts:
+            yield self._gathered(np.asarray(self.rows.index)[part], rng)
+
+    def _gathered(self, numbers: Array, rng: Rng) -> Chunk:
+        """Make a chunk of the rows with these numbers."""
+        n_steps = -(-len(numbers) // self.batch_size)
+        shape = (self.program.chunk_steps if self.program.jit else n_steps, self.batch_size)
+        # filled up with the first row, at a weight of zero
+        index, weight = np.zeros(shape, numbers.dtype), np.zeros(shape, np.float32)
+        index.flat[: len(numbers)] = numbers
+        weight.flat[: len(numbers)] = self.rows.weights(numbers)
+        with tf.device(self.program.device):
             inputs, *others = (tf.gather(matrix, index) for matrix in self.matrices)
             targets = others[0] if others else inputs
             if self.corruption is not None:
                 inputs = _corrupted(inputs, self.corruption, rng)
-            yield inputs, targets, tf.constant(weight), n_steps
+            return inputs, targets, tf.constant(weight), n_steps
 
 
 def _moved(X: Array) -> Tensor:

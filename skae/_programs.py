@@ -13,6 +13,7 @@ from skae._keras import (
     activation_function,
     build_metrics,
     compiled_autoencoder,
+    current_device,
     is_elementwise,
     keras,
     lean_variables,
@@ -71,6 +72,7 @@ class Program:
     def __init__(self, architecture: Architecture, jit: bool) -> None:
         self.lock = threading.RLock()
         self.tenant: Lease | None = None  # whose state is in the variables
+        self.device = current_device()
         self.has_metrics = bool(architecture.metrics)
         with lean_variables(architecture):
             self.model = compiled_autoencoder(architecture)

@@ -106,7 +106,7 @@ class _Fit:
         self.steps_per_epoch = architecture.n_steps(len(rows.index))
         between = watchers or checkpoint or validation is not None or architecture.metrics
         self.at_once = 1  # epochs
-        if not (between or lease.program.jit or on_accelerator()) and rows.in_memory:
+        if not (between or lease.program.jit or on_accelerator(lease.program)) and rows.in_memory:
             self.at_once = epochs_at_once(architecture, len(rows.index))
         self.feeder = self._feeder(rows, architecture.batch_size, self.at_once)
         self.validation = (
@@ -124,9 +124,7 @@ class _Fit:
             corruption = GaussianCorruption(
                 self.plan.noise_scale, self.plan.clip, len(rows.index), n_features
             )
-        program = self.lease.program
-        steps, pad = program.chunk_steps, program.jit
-        return feeder_for(rows, batch_size, steps, pad, n_epochs, corruption)
+        return feeder_for(self.lease.program, rows, batch_size, n_epochs, corruption)
 
     def _restore(self, checkpoint: Checkpoint, saved: Saved) -> None:
         """Go on from where a fit that was killed stood."""

@@ -1,5 +1,7 @@
 """What goes on on a GPU, with the processor in its place."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -10,6 +12,12 @@ from skae._batches import Buffers, Feeder, GaussianCorruption
 from skae._records import Rows
 
 N_ROWS, N_FEATURES, BATCH, STEPS = 117, 6, 8, 5
+DEVICE = "/job:localhost/replica:0/task:0/device:CPU:0"
+
+
+def program(chunk_steps, jit=False, device=DEVICE):
+    """Stand in for a `Program`, by what a feeder asks it for."""
+    return SimpleNamespace(chunk_steps=chunk_steps, jit=jit, device=device)
 
 
 @pytest.fixture
@@ -21,7 +29,7 @@ def rng():
 def accelerator(monkeypatch):
     """Take the device for an accelerator."""
     for module in (_accelerator, _training):
-        monkeypatch.setattr(module, "on_accelerator", lambda: True)
+        monkeypatch.setattr(module, "on_accelerator", lambda _: True)
 
 
 def copied(chunks):
@@ -44,7 +52,7 @@ def test_mini_batches_gathered_on_the_device_are_those_of_a_feeder(
         np.flatnonzero(rng.random(N_ROWS) < 0.9),
     )
     feeder = Feeder(rows, BATCH, STEPS, pad=pad)
-    resident = ResidentFeeder(rows, BATCH, STEPS, pad, None)
+    resident = ResidentFeeder(program(STEPS, pad), rows, BATCH, None)
     for seed in (1, 2):
         for passes in ("shuffled", "in_order"):
             ours, theirs = (
@@ -62,7 +70,7 @@ def test_mini_batches_gathered_on_the_device_are_those_of_a_feeder(
 def noise(scale, clip=None, seed=0, n_rows=4000):
     rows = Rows(np.zeros((n_rows, 50), np.float32), None, None, np.arange(n_rows))
     corruption = GaussianCorruption(scale, clip, n_rows, 50)
-    feeder = ResidentFeeder(rows, 100, 20, False, corruption)
+    feeder = ResidentFeeder(program(20), rows, 100, corruption)
     chunks = copied(feeder.shuffled(np.random.default_rng(seed)))
     assert all(not targets.any() for _, targets, *_ in chunks)
     return np.concatenate([inputs for inputs, *_ in chunks])
@@ -90,7 +98,7 @@ def test_chunks_that_are_sent_stay_as_they_were_when_the_buffers_change(rng, apa
     for buffer in buffers:
         buffer[:] = rng.random(buffer.shape)
     before = [buffer.copy() for buffer in buffers]
-    *sent, n_steps = sender()(*buffers, 2)
+    *sent, n_steps = sender(DEVICE)(*buffers, 2)
     for buffer in buffers:
         buffer[:] = 0
     for tensor, array in zip(sent, before, strict=True):
@@ -100,7 +108,7 @@ def test_chunks_that_are_sent_stay_as_they_were_when_the_buffers_change(rng, apa
 
 
 def made(rows):
-    return feeder_for(rows, BATCH, STEPS, False, 1, None)
+    return feeder_for(program(STEPS), rows, BATCH, 1, None)
 
 
 @pytest.mark.usefixtures("accelerator")
@@ -124,10 +132,12 @@ def test_rows_are_sent_in_chunks_where_the_memory_of_the_device_is_taken(rng, mo
     assert tf.is_tensor(inputs)
 
 
-def test_a_processor_is_no_accelerator_and_neither_are_the_devices_of_a_strategy():
-    assert not on_accelerator()
+def test_a_gpu_is_an_accelerator_but_no_processor_and_no_device_of_a_strategy():
+    gpu = program(STEPS, device=DEVICE.replace("CPU", "GPU"))
+    assert on_accelerator(gpu)
+    assert not on_accelerator(program(STEPS))
     with tf.distribute.OneDeviceStrategy("CPU:0").scope():
-        assert not on_accelerator()
+        assert not on_accelerator(gpu)
 
 
 @pytest.mark.usefixtures("accelerator")

@@ -54,13 +54,14 @@ for jit in (False, True):
         results[f"{kind.__name__}, {'XLA' if jit else 'graph'}"] = [placed, same, traces]
 
 rows = Rows(X, None, None, np.arange(len(X)))
-with tf.device("CPU:1"), ThreadPoolExecutor(1) as thread:
-    feeder = _accelerator.ResidentFeeder(rows, 32, 2, True, None)
-    gathered = next(feeder.in_order(np.random.default_rng(0)))
-    sent = thread.submit(_accelerator.sender(), X, X, X[:, 0], 5).result()
+program, = (p for p in programs._programs.values() if p.device[-5:] == "CPU:1")
+with ThreadPoolExecutor(1) as thread:  # which is in no scope, as rows are where the program is
+    feeder = _accelerator.ResidentFeeder(program, rows, 32, None)
+    gathered = thread.submit(next, feeder.in_order(np.random.default_rng(0))).result()
+    sent = thread.submit(_accelerator.sender(program.device), X, X, X[:, 0], 5).result()
 places = [sorted({part.device[-5:] for part in chunk[:3]}) for chunk in (gathered, sent)]
 
-_accelerator.on_accelerator = _training.on_accelerator = lambda: True
+_accelerator.on_accelerator = _training.on_accelerator = lambda _: True
 here = fit(DenoisingAutoencoder, "adam"), fit(DeepAutoencoder, "adam")
 with tf.device("CPU:1"):
     there = fit(DenoisingAutoencoder, "adam"), fit(DeepAutoencoder, "adam")
@@ -102,7 +103,7 @@ def test_a_fit_has_the_same_bits_on_every_device_and_a_program_for_each(results,
     assert traces == [1, 1]
 
 
-def test_rows_are_on_the_device_of_the_scope_whole_or_sent_from_another_thread(results):
+def test_rows_are_on_the_device_of_the_program_whole_or_sent_from_another_thread(results):
     gathered, sent, same = results["rows"]
     assert gathered == sent == ["CPU:1"]
     assert same == [True, True]
