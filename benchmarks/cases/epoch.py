@@ -9,11 +9,12 @@ RIVALS = (ARTICLE, JAX, FLOOR)
 
 def run(settings):
     targets, missing = installed()
+    more_rounds = 2 * settings.short_rounds  # rounds stray by a fifth where neighbours are busy
     with running(targets, settings.mnist) as (workers, failures):
         samples = sample_epochs(workers, settings, settings.rounds, failures)
         rows = [_row(name, seconds, workers[name]) for name, seconds in samples.items()]
         judged = {name: workers[name] for name in (SKAE, *RIVALS) if name in samples}
-        for name, more in sample_epochs(judged, settings, settings.short_rounds, failures).items():
+        for name, more in sample_epochs(judged, settings, more_rounds, failures).items():
             samples[name] += more
     trained = settings.epochs * (settings.rounds + 1)
     return Result(
@@ -22,7 +23,7 @@ def run(settings):
         [
             f"{settings.mnist.n_rows} rows, batch 256; one call trains {settings.epochs} epochs, "
             f"and the test losses are those after {trained} epochs for everyone. Those that the "
-            f"goals name are measured {settings.short_rounds} times more.",
+            f"goals name are measured {more_rounds} times more.",
             *[f"{name}: not installed" for name in missing],
             *complaints(failures),
         ],
