@@ -1,9 +1,7 @@
 """Chunks of mini-batches, gathered from an array or a sparse matrix as training asks for them."""
 
-import functools
 import itertools
 import os
-from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -19,7 +17,6 @@ from skae._typing import Array, Floats, Matrix, Rng
 
 NOISE_POOL = 1 << 21
 ALIGNMENT = 64
-PIECE_ROWS = 512
 Chunk = tuple[Any, Any, Any, int]  # inputs, targets, weight and the number of batches
 Chunks = Generator[Chunk, None, None]
 
@@ -100,15 +97,14 @@ class Feeder:
         self.n_steps = -(-len(rows.index) // batch_size)
         shape = (chunk_steps if pad else min(chunk_steps, n_epochs * self.n_steps), batch_size)
         apart = rows.targets is not None or corruption is not None
-        # Noise, files and sparse rows are seen to while the program is at the chunk before.  What
-        # is a mere copy is not: beside the program it costs more than between its calls, as in
-        # each product one of the cores then waits for the other.
-        # Two threads do the copying, but not in a joblib worker whose share is one.
-        self.copies = rows.are_arrays and corruption is None and send is None
-        self.in_one = self.n_steps <= chunk_steps
+        in_one = self.n_steps <= chunk_steps
+        # A joblib worker whose share is one core gathers no rows on a second one; to read them
+        # from a file is to wait.
+        alone = rows.in_memory and os.environ.get("OMP_NUM_THREADS") == "1"
+        self.ahead = not (in_one or alone)
         self.buffers = [
             Buffers.allocate(shape, rows.inputs.shape[1], apart=apart)
-            for _ in range(1 if self.in_one or self.copies else 2)
+            for _ in range(1 + self.ahead)
         ]
         capacity = chunk_steps * batch_size
         self.reader = (Lookup if rows.in_memory else Stream)(rows, capacity)
@@ -133,38 +129,32 @@ class Feeder:
             if self.corruption is not None:
                 self.corruption.start(rng)
             for part in self.reader.shuffled(rng):
-                self._gather(buffers, part, self.reader.take)
+                self._gather(buffers, part)
         n_steps = len(rngs) * self.n_steps
         yield *self.buffers[0].batches(0, n_steps), n_steps
 
     def _chunks(self, parts: Iterable[Any], rng: Rng) -> Chunks:
         if self.corruption is not None:
             self.corruption.start(rng)
-        take: Callable[..., int] = self.reader.take
-        if self.in_one:
-            yield from (self._gather(self.buffers[0], part, take) for part in parts)
+        if not self.ahead:
+            yield from (self._gather(self.buffers[0], part) for part in parts)
             return
         with ThreadPoolExecutor(1, "skae-feeder") as thread:
-            if self.copies:
-                if os.environ.get("OMP_NUM_THREADS") != "1":
-                    take = functools.partial(_by_two, thread, take)
-                yield from (self._gather(self.buffers[0], part, take) for part in parts)
-                return
             coming: Future[Chunk] | None = None
             for part, buffers in zip(parts, itertools.cycle(self.buffers), strict=False):
                 chunk = coming and coming.result()
                 with interrupts_afterwards():  # which the start of a thread does not bear
-                    coming = thread.submit(self._gather, buffers, part, take)
+                    coming = thread.submit(self._gather, buffers, part)
                 if chunk:
                     yield chunk
             if coming is not None:
                 yield coming.result()
 
-    def _gather(self, buffers: "Buffers", part: Any, take: Callable[..., int]) -> Chunk:
+    def _gather(self, buffers: "Buffers", part: Any) -> Chunk:
         inputs, targets, weight = flat(buffers.inputs), flat(buffers.targets), buffers.weight
         batch_size, weight = weight.shape[1], weight.reshape(-1)
         rows = (targets,) if self.corruption is not None else (inputs, targets)
-        n_rows = take(part, (*rows[: len(self.rows.matrices)], weight))
+        n_rows = self.reader.take(part, (*rows[: len(self.rows.matrices)], weight))
         weight[n_rows:] = 0
         if self.corruption is not None:
             for start in range(0, n_rows, batch_size):  # a batch at a time stays in the cache
@@ -174,30 +164,6 @@ class Feeder:
         shown = len(buffers.weight) if self.pad else n_steps
         chunk = *buffers.batches(0, shown), n_steps
         return chunk if self.send is None else self.send(*chunk)
-
-
-def _by_two(
-    thread: ThreadPoolExecutor, take: Callable[..., int], part: Array, out: Sequence[Array]
-) -> int:
-    """Take the rows of a part piece by piece, each by the caller or by ``thread``.
-
-    Halves would take a third longer: one core is often busy still, as TensorFlow's threads spin for
-    a while.
-    """
-    pieces = deque(slice(start, start + PIECE_ROWS) for start in range(0, len(part), PIECE_ROWS))
-
-    def work() -> int:
-        n_rows = 0
-        while True:
-            try:
-                piece = pieces.popleft()
-            except IndexError:
-                return n_rows
-            n_rows += take(part[piece], [array[piece] for array in out])
-
-    with interrupts_afterwards():
-        other = thread.submit(work)
-    return work() + other.result()
 
 
 class Lookup:
