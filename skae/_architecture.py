@@ -9,9 +9,12 @@ import functools
 import inspect
 import itertools
 import json
+import operator
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from skae._parameters import check_layer_sizes
 from skae._typing import Activation, Matrix
@@ -52,7 +55,8 @@ class FromConfig:
         if "learning_rate" in config:  # an optimizer's: an argument, no part of the structure
             config["learning_rate"] = 0.0
             config["name"] = value.__class__.__name__  # Keras counts them: adam, adam_1, ...
-        return cls(type(value), json.dumps(config, sort_keys=True))
+        as_list = operator.methodcaller("tolist")  # NumPy's numbers and arrays
+        return cls(type(value), json.dumps(config, sort_keys=True, default=as_list))
 
     @property
     def left_out(self) -> list[str]:
@@ -66,7 +70,9 @@ class FromConfig:
 
 
 def freeze(value: Any) -> Hashable:
-    """Make a hashable equivalent of a parameter that may hold Keras objects or lists."""
+    """Make a hashable equivalent of a parameter that may hold Keras objects, lists or arrays."""
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
     if isinstance(value, list | tuple):
         return tuple(map(freeze, value))
     if hasattr(value, "get_config") and not isinstance(value, type):
@@ -199,11 +205,14 @@ def describe(
         activation=_activation(params["activation"]),
         code_activation=_activation(params["code_activation"]),
         output_activation=_activation(output),
-        loss=freeze(loss),
-        optimizer=freeze(params["optimizer"]),
-        metrics=tuple(map(freeze, metrics if isinstance(metrics, list | tuple) else [metrics])),
+        loss=_frozen("loss", loss),
+        optimizer=_frozen("optimizer", params["optimizer"]),
+        metrics=tuple(
+            _frozen("metrics", metric)
+            for metric in (metrics if isinstance(metrics, list | tuple) else [metrics])
+        ),
         options=tuple(
-            (name, freeze(value))
+            (name, _frozen(name, value))
             for name, value in sorted(params.items())
             if name.startswith(ROUTED)
         ),
@@ -214,6 +223,19 @@ def describe(
     )
     _check_output(architecture, values)
     return architecture
+
+
+def _frozen(name: str, value: Any) -> Hashable:
+    """`freeze` a parameter, or say which one a description cannot hold."""
+    try:
+        frozen = freeze(value)
+        hash(frozen)
+    except (TypeError, AttributeError) as error:
+        raise TypeError(
+            f"{name} must be made of numbers, strings, lists, functions and Keras' objects; "
+            f"got {value!r}."
+        ) from error
+    return frozen
 
 
 def _check_output(architecture: Architecture, values: ValueRange) -> None:

@@ -260,6 +260,18 @@ def test_a_keras_schedule_gives_the_rates(small, X):
         small(learning_rate=0.1, learning_rate_schedule=decay).fit(X)
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.array])
+def test_an_optimizer_takes_numbers_of_numpy(kind, small, X):
+    import keras
+
+    of_python = small(optimizer__beta_1=0.5).fit(X)
+    of_numpy = small(optimizer__beta_1=kind(0.5)).fit(X)
+    in_instance = small(optimizer=keras.optimizers.Adam(beta_1=kind(0.5))).fit(X)
+
+    assert_array_equal(of_numpy.transform(X), of_python.transform(X))
+    assert_array_equal(in_instance.transform(X), of_python.transform(X))
+
+
 # ---------------------------------------------------------------------- bad input
 
 FITTED = pytest.mark.parametrize("fitted", [False, True], ids=["unfitted", "fitted"])
@@ -296,7 +308,14 @@ BAD_PARAMETERS = [
     ({"optimizer": "adamm"}, ValueError, "got 'adamm'. Did you mean 'adam'"),
     ({"optimizer": 3}, TypeError, "optimizer must be a name, .*got 3"),
     ({"optimizer": dict}, TypeError, "optimizer must be a name, .*got <class 'dict'>"),
+    (
+        {"optimizer": {"name": "adam"}},
+        TypeError,
+        "optimizer must be made of .*got {'name': 'adam'}",
+    ),
+    ({"optimizer__beta_1": {0.9}}, TypeError, "optimizer__beta_1 must be made of .*got {0.9}"),
     ({"metrics": "nonsense"}, ValueError, "metrics must hold names of Keras metrics; got 'nonse"),
+    ({"metrics": [{"mae"}]}, TypeError, "metrics must be made of .*got {'mae'}"),
 ]
 
 
