@@ -32,6 +32,12 @@ def pytest_configure(config):
     settings.load_profile("long" if config.getoption("--long") else "short")
 
 
+def pytest_collection_modifyitems(config, items):
+    """Let one of several processes begin with the test that takes minutes, or all wait for it."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: "over_500_structures" not in item.name)
+
+
 @pytest.fixture(scope="session")
 def long(request):
     """Whether this is a long run, whose figures go into docs/reliability.md."""
