@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from scipy import sparse
 
+from skae import _batches
 from skae._batches import (
     ALIGNMENT,
     Feeder,
@@ -51,6 +52,22 @@ def test_padding_is_finite_and_of_weight_zero(pad):
     assert np.isfinite(inputs).all()
     assert np.isfinite(targets).all()
     assert inputs.shape == ((4 if pad else 2), 4, 5)
+
+
+def test_a_worker_whose_share_is_one_core_gathers_the_same_without_a_thread(monkeypatch):
+    order = np.random.default_rng(1).permutation(23)
+    on_a_thread = gather(Feeder(rows(), 4, 2, pad=True), order)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setattr(_batches, "ThreadPoolExecutor", None)
+    alone = gather(Feeder(rows(), 4, 2, pad=True), order)
+
+    assert len(alone) == len(on_a_thread) == 3
+    for (inputs, _, weight, n_steps), (*others, other_weight, other_n) in zip(
+        alone, on_a_thread, strict=True
+    ):
+        assert n_steps == other_n
+        assert_array_equal(weight, other_weight)
+        assert_array_equal(inputs[weight > 0], others[0][weight > 0])
 
 
 def test_every_batch_that_counts_has_a_row_of_weight():
