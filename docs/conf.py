@@ -40,7 +40,7 @@ numpydoc_show_class_members = False  # the class' template lists them
 # ---------------------------------------------------------------------------- examples
 
 # the sample that comes with skae, wherever the pages are built: the same pictures, in seconds
-os.environ["SKAE_DATA"] = str(resources.files("skae.data") / "mnist_sample.npz")
+os.environ["SKAE_DATA"] = str(resources.files("skae.datasets") / "mnist_sample.npz")
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",

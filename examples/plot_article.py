@@ -1,10 +1,11 @@
 """
-The two figures of the article
-==============================
+The two figures of the Keras recipe
+===================================
 
-skae began with an article that trains two autoencoders of MNIST's digits and shows what they
-do.  These are its two figures, from networks of the same layers.  ``python -m skae`` makes
-them, too, with a table, and of all 70,000 digits where it can have them.
+skae began with an article that trains two Keras autoencoders on MNIST's digits and shows their
+results.  This example draws the article's two figures, from networks with the same layers.
+``python -m skae`` draws them as well, prints a table, and takes all 70,000 digits if you give it
+``--download``.
 """
 
 # %%
@@ -27,8 +28,8 @@ display = ReconstructionDisplay.from_estimator(
 )
 
 # %%
-# Originals, noisy images, codes and what is left of the noise
-# ------------------------------------------------------------
+# Originals, noisy images, codes and denoised images
+# --------------------------------------------------
 noise = GaussianNoise(0.5, clip=(0, 1), random_state=0)
 denoiser = DenoisingAutoencoder(noise_scale=0.5, random_state=0).fit(mnist.X_train)
 display = ReconstructionDisplay.from_estimator(
@@ -42,5 +43,5 @@ display = ReconstructionDisplay.from_estimator(
 # %%
 # The networks
 # ------------
-# In a notebook an estimator shows its layers and the number of its parameters.
+# In a notebook, an estimator shows its layers and the number of its parameters.
 autoencoder

@@ -2,8 +2,9 @@
 Codes as features of a classifier
 =================================
 
-Labels are dear and rows are cheap: here all 6,000 digits train an autoencoder, which needs no
-labels, and only 200 labelled ones train a classifier on its codes.
+Labels are often expensive, and rows are cheap.  In this example, all 6,000 digits train an
+autoencoder, which needs no labels.  Then 100 to 1,000 labelled digits train a classifier on its
+codes.
 """
 
 # %%
@@ -26,7 +27,7 @@ print(mnist.source)
 # %%
 # Three reductions to 32 numbers
 # ------------------------------
-# Each is fitted on all training images, without their labels.
+# Each reduction is fitted on all training images, without their labels.
 reductions = {
     "PCA": PCA(32, random_state=0),
     "DeepAutoencoder": DeepAutoencoder(32, random_state=0),
@@ -36,10 +37,10 @@ for reduction in reductions.values():
     reduction.fit(X_train)
 
 # %%
-# A classifier for each, on few and on more labels
-# ------------------------------------------------
-# The pixels themselves are the fourth.  Units of a code differ in their scale, and a regularised
-# classifier likes equal ones: hence the scaler.
+# A classifier for each reduction
+# -------------------------------
+# The pixels themselves are the fourth set of features.  The scaler gives all components of a code
+# the same scale, because a regularised classifier neglects components of a small scale.
 sizes = [100, 200, 500, 1000]
 
 
@@ -58,7 +59,8 @@ for name, values in results.items():
     print(f"{name:22}" + "".join(f"{value:8.3f}" for value in values))
 
 # %%
-# Noise makes the better codes: those of neighbouring images are closer together.
+# The denoising autoencoder has the best codes, because noise brings the codes of similar images
+# closer together.
 _, ax = plt.subplots(layout="constrained")
 styles = zip(["#767676", "#0072B2", "#D55E00", "#009E73"], "osD^", strict=True)
 for (name, values), (color, marker) in zip(results.items(), styles, strict=True):
@@ -71,8 +73,8 @@ ax.legend(frameon=False)
 # %%
 # As one pipeline
 # ---------------
-# Where all rows have labels, reduction and classifier are one estimator, which cross-validation
-# and searches take as a whole.
+# If all rows have labels, a pipeline joins the reduction and the classifier in one estimator, for
+# cross-validation and searches.
 pipeline = make_pipeline(
     DenoisingAutoencoder(32, noise_scale=0.5, random_state=0),
     StandardScaler(),

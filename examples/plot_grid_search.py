@@ -2,14 +2,14 @@
 Grid search over the bottleneck
 ===============================
 
-How many numbers does a code need?  `GridSearchCV` answers as it does for PCA: by an estimator's
-own score, which needs no labels, or by that of the classifier that comes after it.
+How many numbers does a code need?  `GridSearchCV` answers this question as it does for PCA: by the
+score of the autoencoder, which needs no labels, or by the score of a classifier on the codes.
 """
 
 # %%
 # By reconstruction
 # -----------------
-# `score` is minus the mean squared error of rows that were not trained on.
+# `score` returns minus the mean squared error, here of rows that were not trained on.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
@@ -34,7 +34,7 @@ spread = search.cv_results_["std_test_score"]
 
 
 # %%
-# PCA's own score is a likelihood, so its error needs a scorer.
+# The score of PCA is a likelihood, so a scorer has to compute its error.
 def minus_error(pca, X, y=None):
     return -np.mean((pca.inverse_transform(pca.transform(X)) - X) ** 2)
 
@@ -53,14 +53,14 @@ for size, error, pca_error in zip(sizes, errors, pca_errors, strict=True):
     print(f"{size:3} components: {error:.4f}, PCA {pca_error:.4f}")
 
 # %%
-# The error falls with each size, and less and less.  The autoencoder needs fewer numbers for the
-# same error, until there are so many that a linear map suffices.
+# The error falls with each size, but less and less.  For the same error, the autoencoder needs
+# fewer numbers than PCA, until the code is so wide that a linear map suffices.
 #
-# By what comes after
-# -------------------
-# In a pipeline the classifier's accuracy decides.  Parameters of the network, its optimizer and its
-# noise are all parameters of the step.  The candidates that differ in rates or seeds alone
-# share a compiled program.
+# By the accuracy of a classifier
+# -------------------------------
+# In a pipeline, the score is the accuracy of the classifier.  The grid can vary all parameters of
+# the autoencoder: those of its network, its optimizer and its noise.  Candidates that differ only
+# in rates or seeds share a compiled program.
 pipeline = Pipeline(
     [
         ("ae", DeepAutoencoder(random_state=0)),
@@ -73,5 +73,5 @@ search = GridSearchCV(pipeline, grid, cv=folds).fit(X, y)
 print(f"best: {search.best_params_}, accuracy {search.best_score_:.3f}")
 
 # %%
-# What was found, fitted on all rows:
+# The best candidate, fitted on all rows:
 search.best_estimator_

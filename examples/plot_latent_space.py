@@ -2,14 +2,14 @@
 A map of the latent space
 =========================
 
-A code of two numbers is a point of a plane: a map of the data.  What is between the points can be
-decoded, too.
+Codes of two numbers are points of a plane, and so a map of the data.  The decoder turns any point
+of the plane into an image, also between the codes.
 """
 
 # %%
 # Two components
 # --------------
-# The digits' classes were not known to the network.
+# The colours show the classes of the digits, which the network was not told.
 from sklearn.decomposition import PCA
 
 from skae import DeepAutoencoder, LatentSpaceDisplay
@@ -24,7 +24,7 @@ display = LatentSpaceDisplay.from_estimator(autoencoder, mnist.X_test, mnist.y_t
 display.ax_.set_title("DeepAutoencoder")
 
 # %%
-# PCA's two components, for comparison:
+# For comparison, two components of PCA:
 pca = PCA(2).fit(mnist.X_train)
 display = LatentSpaceDisplay.from_estimator(pca, mnist.X_test, mnist.y_test)
 display.ax_.set_title("PCA")
@@ -33,17 +33,17 @@ for name, estimator in {"autoencoder": autoencoder, "PCA": pca}.items():
     print(f"{name:12} mean squared error {((restored - mnist.X_test) ** 2).mean():.4f}")
 
 # %%
-# What the map decodes to
-# -----------------------
-# Each image is what the decoder makes of the point at its middle.  One digit turns into another; in
-# between lie shapes that were in no image.
+# Decode the map
+# --------------
+# Each image is decoded from the point at its middle.  One digit turns into another, by way of
+# shapes that do not occur in the data.
 LatentSpaceDisplay.from_estimator(autoencoder, mnist.X_test, image_shape=mnist.image_shape)
 
 # %%
 # More components
 # ---------------
-# Codes of more than two numbers are projected, here by PCA; the axes say how much of the codes'
-# variance they show.  ``projection="umap"`` uses UMAP where ``umap-learn`` is installed, and any
-# other transformer can be given as well.
+# Codes of more than two numbers are projected, here by PCA, and the labels of the axes name the
+# share of the codes' variance that they show.  ``projection="umap"`` uses UMAP, which needs
+# ``umap-learn``.  ``projection`` may also be any transformer.
 wide = DeepAutoencoder(n_components=16, random_state=0).fit(mnist.X_train)
 LatentSpaceDisplay.from_estimator(wide, mnist.X_test, mnist.y_test)

@@ -1,10 +1,10 @@
 """
-Serving by ONNX
-===============
+Serving with ONNX
+=================
 
-A pipeline with an autoencoder becomes an ONNX graph, which runs without Python's libraries: in a
-browser, on a phone, in a server written in another language.  Needs ``skl2onnx`` and
-``onnxruntime``.
+A pipeline with an autoencoder can be converted to an ONNX graph.  The graph runs without Python:
+in a browser, on a phone, or in a server written in another language.  This example needs
+``skl2onnx`` and ``onnxruntime``.
 """
 
 # %%
@@ -30,9 +30,9 @@ pipeline = make_pipeline(
 pipeline.fit(X, y)
 
 # %%
-# To ONNX
-# -------
-# The first row tells the type and the width of the input; the graph takes any number of rows.
+# Convert the pipeline
+# --------------------
+# The first row gives the type and the width of the input.  The graph takes any number of rows.
 model = skl2onnx.to_onnx(pipeline, X[:1])
 served = onnxruntime.InferenceSession(model.SerializeToString())
 print(f"{len(model.SerializeToString()) / 1e3:.0f} kB")
@@ -43,8 +43,8 @@ print(f"accuracy {np.mean(labels == mnist.y_test):.3f}, agrees with the pipeline
 
 
 # %%
-# How long one row takes
-# ----------------------
+# Time for one row
+# ----------------
 def microseconds(call, n=200):
     start = time.perf_counter()
     for _ in range(n):
@@ -57,9 +57,9 @@ print(f"onnxruntime: {microseconds(lambda: served.run(None, {'X': row})):.0f} us
 print(f"the pipeline: {microseconds(lambda: pipeline.predict(row)):.0f} us a row")
 
 # %%
-# The codes alone
-# ---------------
-# An autoencoder by itself is a graph from rows to codes.
+# Convert the encoder only
+# ------------------------
+# The graph of an autoencoder outside a pipeline maps rows to codes.
 autoencoder = pipeline[0]
 encoder = onnxruntime.InferenceSession(skl2onnx.to_onnx(autoencoder, X[:1]).SerializeToString())
 (codes,) = encoder.run(None, {"X": mnist.X_test})

@@ -2,16 +2,16 @@
 More rows than memory
 =====================
 
-`fit` reads rows that lie in a file a block at a time, and `transform` writes codes into another
-file.  The file here is small, 63 MB, so that the example takes seconds; the program is the same for
-any size.
+`fit` reads rows from a file, one block at a time, and `transform` writes codes into another file.
+The file in this example has only 63 MB, so that the example takes seconds.  The program is the same
+for any size.
 """
 
 # %%
 # A file of rows
 # --------------
-# Digits shifted by up to three pixels, written a block at a time: no step holds more than 1,000
-# of the rows.
+# The rows are digits that are shifted by up to three pixels.  They are written in blocks, so that
+# memory holds at most 1,000 of them.
 import tempfile
 from pathlib import Path
 
@@ -38,8 +38,8 @@ print(f"{path.name}: {path.stat().st_size / 1e6:.0f} MB")
 # %%
 # Training from the file
 # ----------------------
-# A memory map is what `numpy.load` makes of a file; HDF5 data sets, Zarr and Dask arrays will do as
-# well.  Each block is checked for NaN as it comes.
+# `numpy.load` opens the file as a memory map.  HDF5 data sets, Zarr arrays and Dask arrays work as
+# well.  Each block is checked for NaN when it is read.
 X = np.load(path, mmap_mode="r")
 autoencoder = DeepAutoencoder(n_components=16, epochs=4, random_state=0)
 autoencoder.fit(X, X_val=mnist.X_test)
@@ -59,9 +59,10 @@ ReconstructionDisplay.from_predictions(
 # %%
 # Rows that keep coming
 # ---------------------
-# `partial_fit` trains for one epoch on what it is given, from where the last call ended: for a
-# stream, whose rows are seen once.  Its learning rate is constant, as the end is not known, and
-# wants to be lower than the highest of a schedule that falls.
+# If rows arrive in a stream and are seen only once, use `partial_fit`.  Each call trains for one
+# epoch on the given rows and starts from the weights of the last call.  The learning rate is
+# constant, because the end of the stream is unknown, and should be lower than the highest rate of
+# a schedule.
 print(
     f"fit, {len(autoencoder.history_['loss'])} epochs: error {-autoencoder.score(mnist.X_test):.4f}"
 )

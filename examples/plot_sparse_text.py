@@ -2,11 +2,11 @@
 Sparse text
 ===========
 
-Word counts make wide and sparse matrices.  skae takes them as they are: training makes rows dense
-a chunk at a time, and the first product of `transform` is a sparse one.
+Word counts make wide and sparse matrices.  skae takes sparse matrices: training converts one chunk
+of rows at a time to a dense array, and the first product of `transform` is a sparse one.
 
-The texts are docstrings of libraries that skae needs anyway, so that nothing has to be downloaded;
-the class of a text is the package that it comes from.
+The texts are docstrings of libraries that skae depends on, so the example downloads nothing.  The
+class of a text is its module.
 """
 
 # %%
@@ -44,8 +44,8 @@ print(f"{len(documents)} docstrings of {len(set(labels))} modules")
 # %%
 # Words and their weights
 # -----------------------
-# Rows have length 1, and values lie between 0 and 1; but most are 0, and a squared error on a
-# linear output suits them better than the cross-entropy that skae would take.
+# Each row has length 1, and all values are between 0 and 1.  skae would choose cross-entropy for
+# them.  But most values are 0, and for such rows a squared error on a linear output is better.
 vectorizer = TfidfVectorizer(
     stop_words="english", token_pattern=r"[a-z]{3,}", min_df=5, max_features=2000, sublinear_tf=True
 )
@@ -72,13 +72,12 @@ error = np.mean((svd.inverse_transform(svd.transform(X_test)) - X_test.toarray()
 print(f"TruncatedSVD: mean squared error {error:.2e}")
 
 # %%
-# The two are about equal: sums of words are what a linear map does well, and some hundred texts
-# are few to learn more from.  What the network adds is a decoder whose hidden layer can be widened
-# where there are more texts.
+# The two errors are about equal.  A linear map suits sums of words, and some hundred texts are too
+# few to learn more.  With more texts, the hidden layers of the network can be made wider.
 #
 # Neighbours
 # ----------
-# How often do a docstring's five nearest come from its own module?
+# How often does the majority of the five nearest docstrings name the right module?
 codes = {
     "autoencoder": autoencoder.transform(X),
     "TruncatedSVD": svd.transform(X),
@@ -91,5 +90,6 @@ for name, rows in codes.items():
 # %%
 # A map of the texts
 # ------------------
-# What counts is the direction of a code, as that of a row of words does.
+# The rows are scaled to length 1, because the direction of a code carries the meaning, as it does
+# for a row of words.
 LatentSpaceDisplay.from_predictions(Normalizer().fit_transform(codes["autoencoder"]), labels)

@@ -1,26 +1,29 @@
 """Deep autoencoders that are scikit-learn estimators.
 
-Importing skae loads neither TensorFlow nor matplotlib: the first comes with the first ``fit``,
-the second with the first figure.
+Importing skae loads neither TensorFlow nor matplotlib: the first is imported by the first ``fit``,
+the second by the first figure.
 """
 
 from skae import datasets
-from skae._autoencoder import DeepAutoencoder, DenoisingAutoencoder
-from skae._cache import clear_programs, limit_programs
-from skae._noise import GaussianNoise
+from skae._corruption.gaussian import GaussianNoise
+from skae._corruption.masking import MaskingNoise
+from skae._engine.cache import clear_programs, limit_programs
+from skae._engine.distributed.rendezvous import wait_for_workers
+from skae._estimators.deep import DeepAutoencoder
+from skae._estimators.denoising import DenoisingAutoencoder
 from skae._plot import (
     LatentSpaceDisplay,
     LossCurveDisplay,
     ReconstructionDisplay,
     ReconstructionErrorDisplay,
 )
-from skae._rendezvous import wait_for_workers
+from skae._version import __version__ as __version__
 
-__version__ = "0.1.0"
 __all__ = [
     "DeepAutoencoder",
     "DenoisingAutoencoder",
     "GaussianNoise",
+    "MaskingNoise",
     "ReconstructionDisplay",
     "LossCurveDisplay",
     "LatentSpaceDisplay",
@@ -30,3 +33,8 @@ __all__ = [
     "wait_for_workers",
     "datasets",
 ]
+
+# Pickles, skops files and reprs name the public path, so that files can move between versions.
+for _name in __all__[:-1]:
+    globals()[_name].__module__ = __name__
+del _name

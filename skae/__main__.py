@@ -1,4 +1,4 @@
-"""The main job, end to end: ``python -m skae``."""
+"""The demonstration: ``python -m skae`` trains two autoencoders on MNIST and compares them."""
 
 import argparse
 import time
@@ -22,31 +22,33 @@ N_COMPONENTS = 32
 NOISE_SCALE = 0.5
 ABOUT = """
 Train a deep and a denoising autoencoder, 784-128-64-32-64-128-784, on MNIST's handwritten
-digits; compare them with PCA of as many components; save two figures.  Takes about a minute on
-two cores.
+digits; compare them with PCA with the same number of components; save two figures.  This takes
+about a minute on two cores.
 """
 DATA = """
-mnist.npz as Keras distributes it, or the folder where it lies (default: what the environment
-variable SKAE_DATA names, else Keras' copy or download, else the 7,000 images that come with skae)
+mnist.npz as Keras distributes it, or the folder that holds it (default: the file that the
+environment variable SKAE_DATA names; else scikit-learn's or Keras' copy; else the 7,000 images
+that come with skae)
 """
 LEGEND = f"""
-BCE       binary cross-entropy of the reconstructed test images.  PCA's are
-          clipped to [0, 1] first: cross-entropy has no value outside.
-MSE       mean squared error of the same.
-denoised  mean squared error to the clean images, where what is encoded is
-          these with normal noise of scale {NOISE_SCALE}, clipped to [0, 1].
-accuracy  of a logistic regression on the codes of the test images.
-seconds   to fit; the first network's include loading TensorFlow.
+BCE       binary cross-entropy of the reconstructed test images.  PCA's images
+          are clipped to [0, 1] first, because BCE is undefined elsewhere.
+MSE       mean squared error of the same images.
+denoised  mean squared error between the clean test images and the
+          reconstructions of noisy ones (normal noise of scale {NOISE_SCALE},
+          clipped to [0, 1]).
+accuracy  of a logistic regression on the codes, on the test images.
+seconds   to fit; those of the first network include loading TensorFlow.
 """
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Do the main job with the command line's options."""
+    """Run the demonstration with the options of the command line."""
     parser = make_parser()
     options = parser.parse_args(argv)
     try:
-        mnist = load_mnist(options.data)
-        options.output.mkdir(parents=True, exist_ok=True)  # before a minute of work, not after
+        mnist = load_mnist(options.data, download=options.download)
+        options.output.mkdir(parents=True, exist_ok=True)  # fail before a minute of work
     except (OSError, ValueError) as error:
         parser.error(str(error))
     print_data(mnist)
@@ -71,18 +73,23 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m skae", description=ABOUT)
     parser.add_argument("--data", metavar="PATH", help=DATA)
     parser.add_argument(
+        "--download",
+        action="store_true",
+        help="download MNIST, 11 MB, if no copy is found on this machine",
+    )
+    parser.add_argument(
         "--epochs",
         type=positive,
         metavar="N",
-        help="passes over the images for each network (default: 15, and 40 for the few that come "
-        "with skae)",
+        help="passes over the images for each network (default: 15, or 40 for the 7,000 images "
+        "that come with skae)",
     )
     parser.add_argument(
         "--output",
         type=Path,
         metavar="FOLDER",
         default=Path("skae-figures"),
-        help="folder for the figures, made where it is missing (default: ./skae-figures)",
+        help="folder for the figures, made if it is missing (default: ./skae-figures)",
     )
     parser.add_argument(
         "--seed", type=natural, metavar="N", default=0, help="random seed (default: 0)"
@@ -103,18 +110,18 @@ def natural(text: str) -> int:
 
 
 def default_epochs(mnist: Bunch) -> int:
-    """A tenth of the images makes a tenth of the steps, and some of that is to be made up."""
+    """Return more epochs for the sample: it is ten times smaller, and an epoch has fewer steps."""
     return 15 if len(mnist.X_train) > 20_000 else 40
 
 
 def print_data(mnist: Bunch) -> None:
     print(f"MNIST from {mnist.source}")
     if len(mnist.X_train) < 60_000:
-        print("For the full set of 60,000 + 10,000, give --data or set SKAE_DATA.")
+        print("For all 60,000 + 10,000 images, give --download or --data, or set SKAE_DATA.")
 
 
 def measure(estimator: Any, mnist: Bunch, noisy: Array) -> tuple[float, ...]:
-    """Fit an estimator and return the numbers of its line in the table."""
+    """Fit an estimator and return the numbers for its line in the table."""
     print(f"\n{estimator}", flush=True)
     start = time.perf_counter()
     estimator.fit(mnist.X_train)
@@ -157,16 +164,16 @@ def print_summaries(networks: Sequence[DeepAutoencoder | DenoisingAutoencoder]) 
 def print_table(rows: Sequence[tuple[Any, ...]], noisy: Array, mnist: Bunch) -> None:
     names = ("BCE", "MSE", "denoised", "accuracy", "seconds")
     print(f"\n{f'{N_COMPONENTS} components':22}" + "".join(f"{name:>10}" for name in names))
-    for name, bce, mse, denoised, part, seconds in rows:
-        print(f"{name:22}{bce:10.4f}{mse:10.4f}{denoised:10.4f}{part:10.2%}{seconds:10.1f}")
-    untouched = mean_squared_error(mnist.X_test, noisy)
-    print(f"{'the noisy images':22}{'':20}{untouched:10.4f}\n{LEGEND}")
+    for name, bce, mse, denoised, score, seconds in rows:
+        print(f"{name:22}{bce:10.4f}{mse:10.4f}{denoised:10.4f}{score:10.2%}{seconds:10.1f}")
+    noise = mean_squared_error(mnist.X_test, noisy)
+    print(f"{'the noisy images':22}{'':20}{noise:10.4f}\n{LEGEND}")
 
 
 def save_figure(
     file: Path, height: float, estimator: Any, mnist: Bunch, X_corrupted: Array | None = None
 ) -> None:
-    """Draw ten test images, the first of each digit, without pyplot and its windows."""
+    """Draw the first test image of each digit; without pyplot, no window opens."""
     figure = Figure(figsize=(10.6, height))
     ReconstructionDisplay.from_estimator(
         estimator,

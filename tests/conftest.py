@@ -1,8 +1,10 @@
-"""Settings that must stand before SciPy is imported, and the data and estimators of most tests."""
+"""Settings of the test run, and the fixtures that most tests share."""
 
 import os
+from pathlib import Path
 
-# scikit-learn's check_estimator skips its array API check without it
+# Without this variable, scikit-learn's check_estimator skips its array API check.  SciPy reads it
+# on import, so it must be set before the imports below.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
 import pytest
@@ -12,12 +14,20 @@ from sklearn.datasets import load_digits
 
 from skae import DeepAutoencoder
 
-# No deadline: a first case compiles.  No database: nothing is written.
+# No deadline, because the first case of a structure compiles.  No database, so that no file is
+# written.
 COMMON = {
     "deadline": None,
     "database": None,
     "suppress_health_check": [HealthCheck.too_slow, HealthCheck.filter_too_much],
 }
+ROOT = Path(__file__).parents[1]
+# From the lowest room to the highest, so that the first failure is close to its cause.  The folders
+# that take minutes are last.
+FOLDERS = [
+    "rows", "network", "corruption", "objective", "engine", "training", "estimators", "interop",
+    "plot", "datasets", "project", "promises",
+]  # fmt: skip
 settings.register_profile("short", max_examples=25, derandomize=True, **COMMON)
 settings.register_profile("long", max_examples=1000, **COMMON)
 
@@ -33,28 +43,42 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Let one of several processes begin with the test that takes minutes, or all wait for it."""
-    if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: "over_500_structures" not in item.name)
+    """Run the folders in `FOLDERS`' order; with pytest-xdist, start the longest test first.
+
+    The longest test takes minutes.  If a worker of pytest-xdist started it last, all others would
+    wait for that worker.
+    """
+    is_worker = hasattr(config, "workerinput")
+
+    def place(item):
+        return not (is_worker and "over_500_structures" in item.name), folder_rank(item.path)
+
+    items.sort(key=place)
+
+
+def folder_rank(path):
+    """Return the place of a file in the run; doctests of ``skae/_rows`` run with ``tests/rows``."""
+    names = {part.lstrip("_") for part in Path(os.path.relpath(path, ROOT)).parts}
+    return next((rank for rank, folder in enumerate(FOLDERS) if folder in names), 0)
 
 
 @pytest.fixture(scope="session")
 def long(request):
-    """Whether this is a long run, whose figures go into docs/reliability.md."""
+    """Return whether this is a long run; docs/reliability.md quotes the figures of long runs."""
     return request.config.getoption("--long")
 
 
 @pytest.fixture(scope="session")
 def X():
-    """300 digits of 64 pixels in [0, 1]; float64, exact in float32, and read-only."""
+    """300 digits, shape (300, 64), in [0, 1]: read-only float64 that float32 holds exactly."""
     X = load_digits().data[:300] / 16
     X.flags.writeable = False
     return X
 
 
 @pytest.fixture(scope="session")
-def small():
-    """Make a small autoencoder; all of them share one compiled program unless told otherwise."""
+def make_autoencoder():
+    """Return a function that makes a small autoencoder; with its defaults all share one program."""
 
     def make(kind=DeepAutoencoder, **params):
         defaults = {
@@ -72,7 +96,7 @@ def small():
 
 @pytest.fixture(autouse=True)
 def no_windows():
-    """Draw without a screen, and leave no figure open."""
+    """Draw without a screen, and close all figures afterwards."""
     plt.switch_backend("agg")
     yield
     plt.close("all")

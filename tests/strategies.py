@@ -1,4 +1,4 @@
-"""What tests/test_fuzz.py draws: rows in every form that users have, estimators, odd values."""
+"""Hypothesis strategies of tests/promises/test_fuzz.py: tables, estimators and odd values."""
 
 import decimal
 import fractions
@@ -15,7 +15,7 @@ from scipy import sparse
 
 from skae import DeepAutoencoder, DenoisingAutoencoder
 
-# Few, so that compiling does not take the time of the cases: times the widths, and a sigmoid or not
+# Only a few, because each combination of structure, width and output activation is compiled once.
 STRUCTURES = [
     {"n_components": 1, "hidden_layer_sizes": (), "optimizer": "adam", "batch_size": 4},
     {"n_components": 2, "hidden_layer_sizes": (4,), "optimizer": "muon"},
@@ -32,7 +32,7 @@ SPARSE = ["bsr", "coo", "csc", "csr", "dia", "dok", "lil"]
 
 
 class Table(NamedTuple):
-    """Rows in a user's form, and the plain array of float32 or float64 that they stand for."""
+    """Rows in the form that a user passes, and the same rows as a float32 or float64 array."""
 
     X: Any
     plain: np.ndarray
@@ -60,7 +60,7 @@ TAME = ("around zero", "in the unit interval", "whole", "large")
 
 @st.composite
 def arrays(draw, regimes=TAME, min_rows=2, max_rows=12, width=None):
-    """Float64 arrays, some with rows or columns that repeat."""
+    """Draw float64 arrays, some of them with repeated rows or columns."""
     width = width or draw(st.sampled_from(WIDTHS))
     shape = draw(st.integers(min_rows, max_rows)), width
     array = draw(hnp.arrays(np.float64, shape, elements=REGIMES[draw(st.sampled_from(regimes))]))
@@ -75,11 +75,11 @@ def arrays(draw, regimes=TAME, min_rows=2, max_rows=12, width=None):
 
 
 def cast(array, dtype):
-    """Convert to any dtype, what does not fit to the nearest value that does."""
+    """Convert to `dtype`; values beyond its range become its nearest value."""
     dtype = np.dtype(dtype)
     if dtype.kind in "iu":
         info = np.iinfo(dtype)
-        # the largest float64 that is no larger than the limit
+        # the largest float64 that does not exceed the limit
         high = np.nextafter(float(info.max), 0) if info.bits == 64 else info.max
         array = np.clip(np.trunc(array), info.min, high)
     elif dtype.kind == "f":
@@ -92,11 +92,11 @@ def cast(array, dtype):
 
 
 class Subclass(np.ndarray):
-    """An array of a user's class."""
+    """A subclass of arrays, as users define it."""
 
 
 class Convertible:
-    """What has nothing of an array but the way to become one."""
+    """An object that only NumPy can convert to an array."""
 
     def __init__(self, array):
         self.array = array
@@ -145,8 +145,8 @@ LAYOUTS = {
 NO_OBJECTS = {"unaligned": unaligned, "a memory map": memory_map}
 
 
-def meant(array):
-    """What the engine has to make of an array: float32 of float32, float64 of all else."""
+def expected_array(array):
+    """Return the array that an estimator must see: float32 stays, every other dtype is float64."""
     return np.array(array, np.float32 if array.dtype == np.float32 else np.float64, order="C")
 
 
@@ -155,12 +155,12 @@ def dense_tables(draw, **kwargs):
     array = cast(draw(arrays(**kwargs)), draw(st.sampled_from(DTYPES)))
     layouts = LAYOUTS if array.dtype == object else LAYOUTS | NO_OBJECTS
     form = draw(st.sampled_from(sorted(layouts)))
-    plain = meant(array)
+    plain = expected_array(array)
     if "list" in form or form == "tuples":
-        if array.dtype == np.longdouble:  # which Python has no numbers for
+        if array.dtype == np.longdouble:  # Python has no such number
             array = array.astype(np.float64)
-        if form == "a list of arrays":  # of which NumPy makes one in the machine's byte order
-            plain = meant(np.array(list(array)))
+        if form == "a list of arrays":  # NumPy joins it in the byte order of the machine
+            plain = expected_array(np.array(list(array)))
         else:
             plain = plain.astype(np.float64)
     return Table(layouts[form](array), plain)
@@ -176,12 +176,12 @@ def sparse_tables(draw, **kwargs):
     if dtype == "?" and form == "dia":
         form = "csr"
     X = getattr(sparse, f"{form}_{kind}")(array)
-    if form == "csr" and draw(st.booleans()):  # zeros that are stored
+    if form == "csr" and draw(st.booleans()):  # store the zeros explicitly
         X = getattr(sparse, f"csr_{kind}")(np.ones_like(array))
         X.data[:] = array.ravel()
     elif form == "csr" and draw(st.booleans()):
         X.indices, X.indptr = X.indices.astype(np.int64), X.indptr.astype(np.int64)
-    return Table(X, meant(array))
+    return Table(X, expected_array(array))
 
 
 NAMES = [
@@ -189,7 +189,7 @@ NAMES = [
     ["_mask", "dtype", "shape"], ["values", "toarray", "columns"], [("a", 1), ("a", 2), ("b", 1)],
     ["same", "same", "same"], ["index", "level_0", "0"],
 ]  # fmt: skip
-# Pandas' dtypes, and the one of NumPy whose numbers fit in
+# Each dtype of pandas, with the NumPy dtype that has the same range.
 PANDAS = {
     "float64": "f8", "float32": "f4", "float16": "f2", "int64": "i8", "uint8": "u1", "bool": "?",
     "Int64": "i8", "Int8": "i1", "UInt16": "u2", "Float64": "f8", "Float32": "f4", "boolean": "?",
@@ -222,45 +222,47 @@ def frames(draw, **kwargs):
     if draw(st.booleans()):
         frame = as_pandas(array, draw(st.sampled_from(sorted(PANDAS))), names)
         if draw(st.booleans()):
-            frame.index = [0] * len(frame)  # all the same
+            frame.index = [0] * len(frame)  # duplicate labels
         columns = [np.asarray(frame.iloc[:, i], np.float64) for i in range(frame.shape[1])]
-        # scikit-learn converts what pandas calls Float32 to float64
+        # scikit-learn converts pandas' nullable Float32 to float64
         float32 = {str(dtype) for dtype in frame.dtypes} == {"float32"}
         return Table(frame, np.column_stack(columns).astype("f4" if float32 else "f8"))
     dtype = draw(st.sampled_from(["f8", "f4", "i8", "u1", "?"]))
     array = cast(array, dtype)
-    names = [f"{i}{name}" for i, name in enumerate(names)]  # polars has neither numbers nor twins
-    return Table(pl.DataFrame(dict(zip(names, array.T.copy(), strict=True))), meant(array))
+    names = [f"{i}{name}" for i, name in enumerate(names)]  # polars needs unique strings
+    return Table(pl.DataFrame(dict(zip(names, array.T.copy(), strict=True))), expected_array(array))
 
 
 def tables(**kwargs):
-    """Rows that an estimator has to take, unless their numbers are too large."""
+    """Draw tables that an estimator must accept, unless their numbers are too large."""
     return dense_tables(**kwargs) | sparse_tables(**kwargs) | frames(**kwargs)
 
 
-# ---------------------------------------------------------------------- what has to be refused
+# ---------------------------------------------------------------------- invalid tables
 
 
-def spoilt(array, value):
+def with_bad_value(array, value):
     array = array.copy()
     array[-1, -1] = value
     return array
 
 
 BAD = {
-    "NaN": lambda X: spoilt(X, np.nan),
-    "infinity": lambda X: spoilt(X, -np.inf),
-    "NaN of float32": lambda X: spoilt(X.astype("f4"), np.nan),
-    "infinities of both signs": lambda X: np.vstack([spoilt(X, np.inf), spoilt(X, -np.inf)]),
-    "NaN in a sparse matrix": lambda X: sparse.csr_array(spoilt(X, np.nan)),
-    "NaN in a COO matrix": lambda X: sparse.coo_matrix(spoilt(X, np.nan)),
-    "NaN in a frame": lambda X: pd.DataFrame(spoilt(X, np.nan)),
-    "NA in integers": lambda X: pd.DataFrame(spoilt(np.trunc(X), np.nan)).astype("Int64"),
+    "NaN": lambda X: with_bad_value(X, np.nan),
+    "infinity": lambda X: with_bad_value(X, -np.inf),
+    "NaN of float32": lambda X: with_bad_value(X.astype("f4"), np.nan),
+    "infinities of both signs": lambda X: np.vstack(
+        [with_bad_value(X, np.inf), with_bad_value(X, -np.inf)]
+    ),
+    "NaN in a sparse matrix": lambda X: sparse.csr_array(with_bad_value(X, np.nan)),
+    "NaN in a COO matrix": lambda X: sparse.coo_matrix(with_bad_value(X, np.nan)),
+    "NaN in a frame": lambda X: pd.DataFrame(with_bad_value(X, np.nan)),
+    "NA in integers": lambda X: pd.DataFrame(with_bad_value(np.trunc(X), np.nan)).astype("Int64"),
     "NA in booleans": lambda X: pd.DataFrame(X > 0).astype("boolean").where(np.inf < X),
     "None in polars": lambda X: pl.DataFrame({"a": [1.0, None], "b": [1.0, 2.0]}),
-    "None among objects": lambda X: spoilt(X.astype(object), None),
-    "dicts": lambda X: spoilt(X.astype(object), {}),
-    "words": lambda X: spoilt(X.astype(object), "word"),
+    "None among objects": lambda X: with_bad_value(X.astype(object), None),
+    "dicts": lambda X: with_bad_value(X.astype(object), {}),
+    "words": lambda X: with_bad_value(X.astype(object), "word"),
     "strings": lambda X: X.astype(str),
     "bytes": lambda X: X.astype(bytes),
     "a frame of words": lambda X: pd.DataFrame(X).astype(str).map(lambda cell: f"a{cell}"),
@@ -272,7 +274,7 @@ BAD = {
     "a frame of dates": lambda X: pd.DataFrame(np.zeros(X.shape, "M8[s]")),
     "durations": lambda X: np.zeros(X.shape, "m8[s]"),
     "records": lambda X: np.zeros((3, 2), [("a", "f8"), ("b", "i4")]),
-    "masked values": lambda X: np.ma.array(X, mask=spoilt(0 * X, 1)),
+    "masked values": lambda X: np.ma.array(X, mask=with_bad_value(0 * X, 1)),
     "a matrix": lambda X: X.view(np.matrix),
     "one dimension": lambda X: X[0],
     "three dimensions": lambda X: X[None],
@@ -309,7 +311,7 @@ def bad_tables(draw):
 
 @st.composite
 def estimators(draw, tame=False):
-    """Estimators whose parameters are all as they should be; tame ones train on any small data."""
+    """Draw estimators with valid parameters; `tame` ones train on all small numbers."""
     kind = draw(st.sampled_from(KINDS))
     params = {
         "epochs": 1 if tame else draw(st.integers(1, 3)),

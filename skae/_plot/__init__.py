@@ -1,9 +1,13 @@
-"""Displays: what a network makes of its rows, and how its training went."""
+"""The displays: plots of reconstructions, codes, losses and errors, drawn with matplotlib.
 
-from skae._plot._latent_space import LatentSpaceDisplay
-from skae._plot._loss_curve import LossCurveDisplay
-from skae._plot._reconstruction import ReconstructionDisplay
-from skae._plot._reconstruction_error import ReconstructionErrorDisplay
+May import the ground floor, the files skae/_*.py.  Displays call public methods of estimators
+and never import them.
+"""
+
+from skae._plot.latent_space import LatentSpaceDisplay
+from skae._plot.loss_curve import LossCurveDisplay
+from skae._plot.reconstruction import ReconstructionDisplay
+from skae._plot.reconstruction_error import ReconstructionErrorDisplay
 
 __all__ = [
     "LatentSpaceDisplay",

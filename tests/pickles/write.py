@@ -1,9 +1,10 @@
-"""Keep what a release pickles: ``python tests/pickles/write.py`` writes ``VERSION.pickle`` here.
+"""Write the pickle of this release: ``python tests/pickles/write.py`` writes ``VERSION.pickle``.
 
 Run it once for each release, with the oldest versions that skae supports, which ``nox -s oldest``
-installs: NumPy 1 does not know the arrays in a pickle of NumPy 2, and NumPy 2 does those of
-NumPy 1, in this protocol without a warning.  `tests/test_versions.py` loads all of these files for
-ever.  Until the changelog has the release's date it may be written anew, and afterwards no more.
+installs: an older NumPy may not load the arrays of a newer one, but a newer NumPy loads those of an
+older one, in this protocol without a warning.  `tests/interop/test_versions.py` loads all of these
+files in every later version.  Until the changelog has the date of the release, the file may be
+written again; afterwards it must not change.
 """
 
 import pickle
@@ -21,7 +22,7 @@ SIZES = {"n_components": 2, "hidden_layer_sizes": (4,), "epochs": 2, "random_sta
 
 
 def estimators():
-    """Fitted estimators whose states differ in kind."""
+    """Yield fitted estimators whose states hold different kinds of values."""
     yield skae.DeepAutoencoder(**SIZES, early_stopping=True, metrics="mse").fit(X)
     yield skae.DenoisingAutoencoder(**SIZES, noise_scale=0.1).partial_fit(X).partial_fit(X)
     yield skae.DeepAutoencoder(
@@ -30,6 +31,8 @@ def estimators():
         loss=keras.losses.MeanSquaredError,
         learning_rate_schedule=keras.optimizers.schedules.CosineDecay(0.01, 30),
     ).fit(X)
+    corruption = skae.MaskingNoise(0.2)
+    yield skae.DenoisingAutoencoder(**SIZES, corruption=corruption, dropout=0.1, alpha=1e-4).fit(X)
 
 
 def is_released(version):
@@ -39,7 +42,7 @@ def is_released(version):
 def main():
     file = Path(__file__).with_name(f"{skae.__version__}.pickle")
     if file.exists() and is_released(skae.__version__):
-        sys.exit(f"{file} is of a release, and stays as it is.")
+        sys.exit(f"{file} is the pickle of a release, which must not change.")
     kept = {
         "X": X,
         "noise": skae.GaussianNoise(0.1, random_state=0).fit(X),

@@ -1,0 +1,150 @@
+"""The interface of corruptions, and the base class of those that are transformers."""
+
+from abc import ABC, abstractmethod
+from typing import Any, Protocol, Self, runtime_checkable
+
+import numpy as np
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.utils.validation import validate_data
+
+from skae._checks import make_seed, unchanged_on_error
+from skae._rows.dtypes import check_dtype, output_dtype, refuse_masked, without_array_api
+from skae._typing import Array, Rng
+from skae._version import stamp, upgrade
+
+
+@runtime_checkable
+class Corruption(Protocol):
+    """The method that `skae.DenoisingAutoencoder` calls."""
+
+    def corrupt(self, X: Array, rng: Rng) -> Array:
+        """Return a corrupted copy of rows.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features)
+            The clean rows.  They are read-only, and float32 in training.
+        rng : numpy.random.Generator
+            Generator of all random numbers.
+
+        Returns
+        -------
+        X_corrupted : ndarray of shape (n_samples, n_features)
+            The corrupted rows, in the dtype of X.
+        """
+
+
+def corrupt_copy(corruption: Corruption, X: Array, rng: Rng) -> Array:
+    """Call ``corruption.corrupt`` on a read-only view of ``X``, and check the result's shape.
+
+    In training, ``X`` holds the targets, so a corruption must not change it.  An overflow is no
+    error here: the caller checks the result.
+    """
+    rows = X.view()
+    rows.flags.writeable = False
+    with np.errstate(over="ignore"):
+        corrupted = np.asarray(corruption.corrupt(rows, rng))
+    if corrupted.shape != X.shape:
+        raise ValueError(
+            f"{type(corruption).__name__}.corrupt must return an array of the shape of its rows, "
+            f"{X.shape}; got shape {corrupted.shape}."
+        )
+    return corrupted
+
+
+class CorruptingTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC):
+    """A corruption that is a scikit-learn transformer."""
+
+    random_state: int | np.random.RandomState | None
+
+    @abstractmethod
+    def corrupt(self, X: Array, rng: Rng) -> Array:
+        """Return a corrupted copy of rows, drawn from a generator.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features)
+            The clean rows, float32 or float64.
+        rng : numpy.random.Generator
+            Generator of all random numbers.
+
+        Returns
+        -------
+        X_corrupted : ndarray of shape (n_samples, n_features)
+            The corrupted rows, in the dtype of X.
+        """
+
+    @abstractmethod
+    def _check_parameters(self) -> None:
+        """Raise ValueError or TypeError unless the parameters are as documented."""
+
+    @without_array_api
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Check the parameters, and store the number and the names of the features.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : estimator
+            The transformer.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a parameter is out of its range, or X is empty, or contains NaN or infinity.
+        """
+        self._check_parameters()
+        refuse_masked("X", X)
+        with unchanged_on_error(self):
+            check_dtype(self, "X", validate_data(self, X))
+        return self
+
+    @without_array_api
+    def transform(self, X: Any) -> Any:
+        """Return a corrupted copy of X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows.
+
+        Returns
+        -------
+        X_corrupted : ndarray of shape (n_samples, n_features)
+            The corrupted rows: float32 if X is float32, else float64.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a parameter is out of its range, if X does not have the features seen in `fit` or
+            contains NaN or infinity, or if the result overflows its dtype.
+        """
+        self._check_parameters()
+        refuse_masked("X", X)
+        X = check_dtype(self, "X", validate_data(self, X, reset=False))
+        rng = np.random.default_rng(make_seed(self.random_state))
+        corrupted = corrupt_copy(self, X.astype(output_dtype(X), copy=False), rng)
+        if not np.isfinite(corrupted).all():
+            raise ValueError(
+                f"The corrupted X overflows {corrupted.dtype}: scale X, or corrupt it less."
+            )
+        return corrupted
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.non_deterministic = self.random_state is None
+        return tags
+
+    def __getstate__(self) -> dict[str, Any]:
+        return stamp(super().__getstate__())
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(upgrade(state, type(self)))

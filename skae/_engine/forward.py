@@ -1,0 +1,147 @@
+"""The forward pass of a network in TensorFlow.
+
+TensorFlow's `GradientTape` differentiates it inside the compiled program.  A backward pass by hand
+was measured to be no faster (see docs/performance.md), so a layer has a forward pass only.
+"""
+
+import functools
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from skae._engine.lookup import activation_function
+from skae._engine.tensorflow import tf
+from skae._network.layers import Dense, Dropout, Layer
+from skae._network.spec import NetworkSpec
+from skae._typing import Array, Tensor
+
+
+class WeightPacking:
+    """The place of each weight in the variables that the optimizer updates.
+
+    An optimizer that works element by element gets one vector of all weights (``flat=True``).  Its
+    update then takes a dozen operations a step, instead of a dozen for every array.  Those would be
+    most of a small network's step, and much of the time that its first trace takes.
+    """
+
+    def __init__(self, shapes: Sequence[tuple[int, ...]], *, flat: bool) -> None:
+        self.shapes = list(shapes)
+        self.sizes = [int(np.prod(shape)) for shape in self.shapes]
+        self.flat = flat
+
+    def pack(self, weights: Sequence[Array]) -> Sequence[Array]:
+        """Turn weights into the arrays of the variables."""
+        if self.flat:
+            return [np.concatenate([np.ravel(array) for array in weights])]
+        return weights
+
+    def unpack(self, variables: Sequence[Array]) -> list[Array]:
+        """Turn the variables' arrays into weights."""
+        if self.flat:
+            parts = np.split(variables[0], np.cumsum(self.sizes)[:-1])
+            return [part.reshape(shape) for part, shape in zip(parts, self.shapes, strict=True)]
+        return list(variables)
+
+    def tensors(self, variables: Sequence[Tensor]) -> list[Tensor]:
+        """Do the same as `unpack` for tensors, inside a program."""
+        if self.flat:
+            parts = tf.split(variables[0], self.sizes)
+            return [tf.reshape(part, shape) for part, shape in zip(parts, self.shapes, strict=True)]
+        for tensor, shape in zip(variables, self.shapes, strict=True):
+            tensor.set_shape(shape)  # the variable may have been made without a shape
+        return list(variables)
+
+
+class Outputs(NamedTuple):
+    """The outputs of a forward pass.
+
+    ``logits`` are the outputs without the last activation, which is left to the loss.
+    """
+
+    logits: Tensor
+    code: Tensor
+
+
+class Mode(NamedTuple):
+    """How layers compute.
+
+    Parameters
+    ----------
+    compute_dtype : str, default="float32"
+        Data type of the factors of each matrix product.  All other numbers are float32.
+    seed : int32 tensor of shape (2,), default=None
+        Seed of the random layers.  None means that they compute as at inference.
+    algorithm : {"philox", "threefry"}, default="philox"
+        Random number generator.  XLA needs "threefry", which it computes in a tenth of the time of
+        Philox.  A plain graph on a processor has Philox only.
+    """
+
+    compute_dtype: str = "float32"
+    seed: Tensor | None = None
+    algorithm: str = "philox"
+
+    def at(self, place: int) -> "Mode":
+        """Return the mode of a layer, which has a seed of its own."""
+        seed = None if self.seed is None else tf.random.fold_in(self.seed, place)
+        return self._replace(seed=seed)
+
+
+INFERENCE = Mode()
+
+
+def run_forward(
+    network: NetworkSpec, weights: Sequence[Tensor], rows: Tensor, mode: Mode = INFERENCE
+) -> Outputs:
+    """Run rows through the layers of a network.
+
+    Parameters
+    ----------
+    network : NetworkSpec
+        The layers; the last one is dense.
+    weights : sequence of tensor
+        The weights of all layers.
+    rows : tensor of shape (n_rows, n_features)
+        The inputs.
+    mode : Mode
+        How the layers compute.
+
+    Returns
+    -------
+    outputs : Outputs
+        The logits and the code of each row.
+    """
+    *inner, (_, last) = zip(network.layers, network.by_layer(weights), strict=True)
+    h = code = rows
+    for place, (layer, own) in enumerate(inner):
+        h = apply(layer, own, h, mode.at(place))
+        code = h if place == network.n_encoder_layers - 1 else code
+    return Outputs(_affine(last, h, mode.compute_dtype), code)
+
+
+@functools.singledispatch
+def apply(layer: Layer, weights: Sequence[Tensor], rows: Tensor, mode: Mode) -> Tensor:
+    """Compute a layer; dispatches on its class."""
+    raise NotImplementedError(f"There is no TensorFlow form of {type(layer).__name__}.")
+
+
+@apply.register
+def _(layer: Dense, weights: Sequence[Tensor], rows: Tensor, mode: Mode) -> Tensor:
+    return activation_function(layer.activation)(_affine(weights, rows, mode.compute_dtype))
+
+
+@apply.register
+def _(layer: Dropout, weights: Sequence[Tensor], rows: Tensor, mode: Mode) -> Tensor:
+    if mode.seed is None:
+        return rows
+    numbers = tf.random.stateless_uniform(tf.shape(rows), mode.seed, alg=mode.algorithm)
+    return tf.where(numbers >= layer.rate, rows / (1 - layer.rate), 0.0)
+
+
+def _affine(weights: Sequence[Tensor], rows: Tensor, dtype: str) -> Tensor:
+    kernel, bias = weights
+    z = tf.cast(tf.matmul(tf.cast(rows, dtype), tf.cast(kernel, dtype)), tf.float32)
+    # If the bias were added directly, TensorFlow would fuse it with the product into one operation.
+    # oneDNN compiles that for each shape, and keeps 60 kB for each; a step of a small network takes
+    # a third longer.  The broadcast prevents the fusion.
+    return z + tf.broadcast_to(bias, z.shape)

@@ -1,0 +1,173 @@
+"""Keras models of a network, and the scope that makes their variables."""
+
+import contextlib
+import functools
+import json
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from skae._engine.lookup import (
+    ELEMENTWISE,
+    LOSSES,
+    check_activation_shape,
+    check_names,
+    loss_class,
+    optimizer_class,
+)
+from skae._engine.muon import Muon
+from skae._engine.spec import ProgramSpec, activation_parameters, routed_options
+from skae._engine.tensorflow import keras, tf, unnamed_variables
+from skae._frozen import KerasConfig, thaw
+from skae._network.layers import Dense, Dropout, Layer
+from skae._network.spec import NetworkSpec
+from skae._process import check_not_forked
+from skae._typing import Array, Tensor
+
+
+@functools.singledispatch
+def keras_layer(layer: Layer, name: str) -> Any:
+    """Make the Keras layer that computes a layer; dispatches on its class."""
+    raise NotImplementedError(f"There is no Keras layer for {type(layer).__name__}.")
+
+
+@keras_layer.register
+def _(layer: Dense, name: str) -> Any:
+    # All callers set the weights.  Keras' default initializer would draw a seed from Python's
+    # global generator.
+    return keras.layers.Dense(
+        layer.n_outputs, activation=layer.activation, kernel_initializer="zeros", name=name
+    )
+
+
+@keras_layer.register
+def _(layer: Dropout, name: str) -> Any:
+    return keras.layers.Dropout(layer.rate, seed=0, name=name)
+
+
+def build_models(network: NetworkSpec) -> tuple[Any, Any, Any]:
+    """Make encoder, decoder and autoencoder as Keras models that share their layers."""
+    check_not_forked()
+    n = network.n_encoder_layers
+    layers = list(map(keras_layer, network.layers, _layer_names(network)))
+    inputs = keras.Input((network.n_features,), name="input")
+    codes = _chain(layers[:n], inputs)
+    code_inputs = keras.Input((network.n_components,), name="code_input")
+    encoder = keras.Model(inputs, codes, name="encoder")
+    decoder = keras.Model(code_inputs, _chain(layers[n:], code_inputs), name="decoder")
+    autoencoder = keras.Model(inputs, _chain(layers[n:], codes), name="autoencoder")
+    return encoder, decoder, autoencoder
+
+
+def models_with_weights(network: NetworkSpec, weights: Iterable[Array]) -> tuple[Any, Any, Any]:
+    """Make the models of `build_models` and set their weights."""
+    with unnamed_variables():
+        models = build_models(network)
+    models[2].set_weights(list(weights))
+    return models
+
+
+def _layer_names(network: NetworkSpec) -> list[str]:
+    """Name the layers: encoder_1, encoder_1_dropout, ..., code, decoder_1, ..., reconstruction."""
+    names: list[str] = []
+    n_dense = 0
+    for place, layer in enumerate(network.layers):
+        half = "encoder" if place < network.n_encoder_layers else "decoder"
+        if not isinstance(layer, Dense):
+            names.append(f"{names[-1]}_{type(layer).__name__.lower()}")
+            continue
+        n_dense += 1
+        names.append(f"{half}_{n_dense}")
+        if place == network.n_encoder_layers - 1:
+            names[-1], n_dense = "code", 0
+    return [*names[:-1], "reconstruction"]
+
+
+def _chain(layers: Iterable[Any], tensor: Tensor) -> Tensor:
+    for layer in layers:
+        tensor = layer(tensor)
+    return tensor
+
+
+def compiled_autoencoder(spec: ProgramSpec) -> Any:
+    """Build the Keras autoencoder and have scikeras compile it.
+
+    scikeras turns ``optimizer="adam", optimizer__beta_1=0.8`` into ``Adam(beta_1=0.8)``, and does
+    the same for the loss.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If Keras does not know a name or a parameter, or if an activation changes the shape.
+    """
+    from scikeras.wrappers import BaseWrapper
+
+    check_names(spec)
+    for name, layer in zip(activation_parameters(spec.network), spec.network.dense, strict=True):
+        check_activation_shape(name, layer.activation, layer.n_outputs)
+    optimizer, loss = thaw(spec.optimizer), thaw(spec.objective.loss)
+    if isinstance(optimizer, str):
+        optimizer = optimizer_class(optimizer)  # Keras knows neither skae's "muon" nor "lamb"
+    # scikeras passes parameters to classes only, and Keras does not know all classes by their names
+    if spec.objective.options or loss in LOSSES:
+        loss = loss_class(loss)
+
+    def model(compile_kwargs: dict[str, Any]) -> Any:
+        *_, autoencoder = build_models(spec.network)
+        compile_kwargs["weighted_metrics"] = compile_kwargs.pop("metrics")
+        autoencoder.compile(**compile_kwargs)
+        return autoencoder
+
+    wrapper = BaseWrapper(
+        model,
+        optimizer=optimizer,
+        loss=loss,
+        metrics=thaw(spec.metrics) or None,
+        **{name: thaw(value) for name, value in routed_options(spec)},
+    )
+    example = np.zeros((2, spec.network.n_features), np.float32)
+    return wrapper.initialize(example, example).model_
+
+
+def build_metrics(model: Any) -> None:
+    """Create the variables of the metrics, which Keras otherwise creates when it updates them."""
+    example = np.zeros((2, model.output_shape[-1]), np.float32)
+    model.compute_metrics(example, example, example, np.ones(2, np.float32))
+    model.reset_metrics()
+
+
+@contextlib.contextmanager
+def shape_free_variables(spec: ProgramSpec) -> Iterator[None]:
+    """Return a scope like `unnamed_variables`; variables have unknown shapes if possible.
+
+    Then models of different widths share the entries of TensorFlow's cache.  It is possible if the
+    optimizer takes shapes from the gradients and not from the variables.  It is impossible if a
+    constant of the optimizer has several values, because TensorFlow then compares shapes.
+    """
+    with unnamed_variables():
+        needs_shapes = (
+            optimizer_class(spec.optimizer) not in {*ELEMENTWISE, Muon}
+            or any(isinstance(value, tuple | list) for value in _constants(spec))
+            or tf.distribute.has_strategy()
+        )
+        if needs_shapes:
+            yield
+        else:
+            with tf.variable_creator_scope(_with_unknown_shape):
+                yield
+
+
+def _constants(spec: ProgramSpec) -> list[Any]:
+    """Return the optimizer's constants that the user set; of an instance, all its constants."""
+    routed = [value for _, value in spec.optimizer_options]
+    own = json.loads(spec.optimizer.config) if isinstance(spec.optimizer, KerasConfig) else {}
+    return [*routed, *own.values()]
+
+
+def _with_unknown_shape(create: Callable[..., Any], **options: Any) -> Any:
+    # If a variable is made from a value, Keras later takes the shape from the variable.
+    if callable(options["initial_value"]):
+        value = options["initial_value"]()
+        options |= {"initial_value": value, "shape": tf.TensorShape([None] * len(value.shape))}
+    return create(**options)

@@ -1,0 +1,339 @@
+"""`BaseAutoencoder`: the methods that all autoencoders share."""
+
+import functools
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import Tags
+from sklearn.utils.metadata_routing import UNUSED
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from skae._checks import unchanged_on_error
+from skae._corruption.base import Corruption
+from skae._engine.limits import Limits
+from skae._estimators.docs import shared_docs
+from skae._estimators.fitting import fitted_attributes
+from skae._estimators.inputs import check_codes, check_rows, check_weight
+from skae._estimators.routing import PREFIXES, check_names, hide_keywords, routed_parameters
+from skae._interop import html, keras_models, onnx, pickling
+from skae._network.inference import Network
+from skae._training.watchers.sklearn_callbacks import CallbackSupportMixin
+
+
+@shared_docs
+class BaseAutoencoder(
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
+    ABC,
+):
+    """Base class of the autoencoders.  A subclass decides how training corrupts its inputs."""
+
+    _limits: ClassVar[Limits] = Limits()
+    _network: Network
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        hide_keywords(cls)
+
+    @abstractmethod
+    def _corruption(self, bounded: bool, paired: bool) -> Corruption | None:
+        """Check the parameters of the corruption, and return the corruption or None.
+
+        ``bounded`` is True if the targets are in [0, 1].  ``paired`` is True if the user passed
+        both inputs and targets.
+        """
+
+    # Pipelines must not route ``out`` as metadata.
+    __metadata_request__transform: ClassVar = {"out": UNUSED}
+    __metadata_request__inverse_transform: ClassVar = {"out": UNUSED}
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Get the parameters, including those of the optimizer and the loss.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to include the parameters of nested estimators, such as a corruption.
+
+        Returns
+        -------
+        params : dict
+            Values by name.
+        """
+        return super().get_params(deep) | routed_parameters(self)
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters, including those of the optimizer and the loss.
+
+        Parameters
+        ----------
+        **params : dict
+            Values by name, such as ``n_components=16`` or ``optimizer__beta_1=0.8``.  `fit` checks
+            the values, and the names after ``optimizer__`` and ``loss__``.
+
+        Returns
+        -------
+        self : estimator
+            The estimator.
+
+        Raises
+        ------
+        ValueError
+            If a name is not that of a parameter.  No parameter is set then.
+        """
+        check_names(self, params)
+        routed = {name: params[name] for name in params if name.startswith(PREFIXES)}
+        with unchanged_on_error(self):
+            super().set_params(**{name: params[name] for name in params if name not in routed})
+            self.__dict__.update(routed)
+        return self
+
+    def transform(self, X: Any, *, out: Any = None) -> Any:
+        """Encode rows.
+
+        Parameters
+        ----------
+        {X}
+        out : array of shape (n_samples, n_components), default=None
+        {out}
+
+        Returns
+        -------
+        X_new : ndarray of shape (n_samples, n_components)
+            The codes: float32 if X is float32, else float64.
+
+        Raises
+        ------
+        {use_raises}
+        """
+        check_is_fitted(self)
+        return self._network.encode(check_rows(self, X, finite=False), out)
+
+    def inverse_transform(self, X: Any, *, out: Any = None) -> Any:
+        """Decode codes.
+
+        Parameters
+        ----------
+        X : {array-like, source} of shape (n_samples, n_components)
+            Codes like those that `transform` returns; a source is read in blocks.
+        out : array of shape (n_samples, n_features), default=None
+        {out}
+
+        Returns
+        -------
+        X_original : ndarray of shape (n_samples, n_features)
+            The reconstructed rows: float32 if X is float32, else float64.
+
+        Raises
+        ------
+        ValueError
+            If X does not have `n_components` features, holds NaN, infinity or masked values, or if
+            a result overflows its dtype.
+        """
+        check_is_fitted(self)
+        return self._network.decode(check_codes(self, X, self._n_features_out), out)
+
+    def reconstruct(self, X: Any, *, out: Any = None) -> Any:
+        """Encode rows and decode their codes.
+
+        Parameters
+        ----------
+        {X}
+        out : array of shape (n_samples, n_features), default=None
+        {out}
+
+        Returns
+        -------
+        X_reconstructed : ndarray of shape (n_samples, n_features)
+            The reconstructed rows: float32 if X is float32, else float64.
+
+        Raises
+        ------
+        {use_raises}
+        """
+        check_is_fitted(self)
+        return self._network.reconstruct(check_rows(self, X, finite=False), out)
+
+    def score_samples(self, X: Any, *, out: Any = None) -> Any:
+        """Measure how well each row is reconstructed.
+
+        Parameters
+        ----------
+        {X}
+        out : array of shape (n_samples,), default=None
+        {out}
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+            Minus the mean squared error over the features of each row, in squared units of X: at
+            most 0, and higher is better.
+
+        Raises
+        ------
+        {use_raises}
+        """
+        check_is_fitted(self)
+        return self._network.scores(check_rows(self, X, finite=False), out)
+
+    def score(self, X: Any, y: Any = None, *, sample_weight: Any = None) -> float:
+        """Measure how well all rows are reconstructed.
+
+        Parameters
+        ----------
+        {X}
+        {y}
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row.  Not negative, and not zero for every row.
+
+        Returns
+        -------
+        score : float
+            Mean of `score_samples`, weighted by ``sample_weight``: at most 0, and higher is better.
+            It is computed in float64 and rounded to seven digits, the precision of the float32
+            weights of the network.  Rounding hides differences that depend on the number of threads
+            of the BLAS library.
+
+        Raises
+        ------
+        {use_raises}
+        """
+        check_is_fitted(self)
+        X = check_rows(self, X, finite=False)
+        scores = self._network.scores(X, dtype=np.dtype(np.float64))
+        weight = None if sample_weight is None else check_weight(self, scores, sample_weight)
+        with np.errstate(over="ignore"):
+            mean = np.average(scores, weights=weight)
+        if not np.isfinite(mean):
+            raise ValueError(
+                "The sum of the scores overflows float64: scale X like the training data."
+            )
+        return float(f"{mean:.7g}")
+
+    @property
+    def encoder_(self) -> Any:
+        """Keras model from rows to codes."""
+        return keras_models.models_of(self)[0]
+
+    @property
+    def decoder_(self) -> Any:
+        """Keras model from codes to rows."""
+        return keras_models.models_of(self)[1]
+
+    @property
+    def autoencoder_(self) -> Any:
+        """Keras model from rows to their reconstructions; shares the layers of the others."""
+        return keras_models.models_of(self)[2]
+
+    @classmethod
+    def from_keras(cls, encoder: Any, decoder: Any, **params: Any) -> Self:
+        """Make a fitted estimator of a Keras encoder and decoder.
+
+        The weights are copied.  BatchNormalization, Rescaling, Activation and other activation
+        layers are folded into the dense layers beside them.  Rows are flat, so Flatten and Reshape
+        have no effect.
+
+        Dropout of one rate after all hidden layers becomes ``dropout``, an L2 penalty on all
+        kernels becomes ``alpha``, and an L1 penalty on the code becomes ``code_penalty``, unless
+        ``params`` sets these.  A warning names all else that would act in training.
+
+        `fit` trains a new network of the same widths, and `partial_fit` continues from this one.
+        If the decoder does not mirror the encoder, the parameters describe the encoder alone: the
+        estimator transforms and reconstructs, but cannot continue training.
+
+        Parameters
+        ----------
+        encoder : keras.Model
+            From rows to codes, a chain of layers.
+        decoder : keras.Model
+            From codes to rows, a chain of layers.
+        **params : dict
+            Parameters of the estimator, such as ``learning_rate``, except those that the models
+            determine: ``n_components``, ``hidden_layer_sizes`` and the activations.
+
+        Returns
+        -------
+        estimator : estimator
+            A fitted estimator with an empty ``history_``.
+
+        Raises
+        ------
+        TypeError
+            If these are not Keras models, or the models determine one of ``params``.
+        ValueError
+            If a model has other layers or branches, or the two do not fit together.
+
+        Warns
+        -----
+        UserWarning
+            If a layer has a regularizer, a constraint or noise that no parameter stands for.
+
+        Examples
+        --------
+        >>> import keras, numpy as np
+        >>> from skae import DeepAutoencoder
+        >>> encoder = keras.Sequential([keras.Input((8,)), keras.layers.Dense(2)])
+        >>> decoder = keras.Sequential([keras.Input((2,)), keras.layers.Dense(8)])
+        >>> autoencoder = DeepAutoencoder.from_keras(encoder, decoder, epochs=5)
+        >>> autoencoder.transform(np.ones((3, 8))).shape
+        (3, 2)
+        """
+        from skae._interop.from_keras import read
+
+        network, found = read(encoder, decoder, params)
+        estimator: Any = cls(**found, **params)
+        estimator.n_features_in_ = network.spec.n_features
+        estimator._bounded = network.spec.activations[-1] == "sigmoid"
+        estimator._state = None
+        vars(estimator).update(fitted_attributes(network, {}))
+        return estimator
+
+    if not TYPE_CHECKING:  # else mypy would accept every name
+
+        def __getattr__(self, name: str) -> Any:
+            """Return the methods that skl2onnx looks up; `dir` does not show them to users."""
+            if name in onnx.HOOKS:
+                return functools.partial(onnx.HOOKS[name], self)
+            return object.__getattribute__(self, name)  # raises the error that led here
+
+    @property
+    def _n_features_out(self) -> int:
+        return self._network.spec.n_components
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "_network" in vars(self)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    @available_if(__sklearn_is_fitted__)
+    def _sk_visual_block_(self) -> html.Block:
+        return html.block(self._network)
+
+    def __dir__(self) -> list[str]:
+        return keras_models.names_without_unbuilt(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return pickling.pack(super().__getstate__())
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Describe the estimator to pickle; skops calls `__getstate__` instead."""
+        make, arguments, state, *rest = super().__reduce_ex__(protocol)
+        return make, arguments, pickling.pack_objects(state), *rest
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(pickling.unpack(state, type(self)))
+
+    def __copy__(self) -> Self:
+        return pickling.shallow_copy(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return pickling.deep_copy(self, memo)

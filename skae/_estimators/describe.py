@@ -1,0 +1,133 @@
+"""Make the `ProgramSpec` of a fit from an estimator's parameters and its data."""
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+from skae._checks import check_layer_sizes
+from skae._engine.spec import Options, ProgramSpec
+from skae._frozen import freeze
+from skae._network.spec import mirrored
+from skae._objective.objective import Objective
+from skae._objective.penalties import CodeL1, KernelL2, Penalty
+from skae._rows.rows import ValueRange
+
+# The parameters that are weights of penalties.
+PENALTIES: dict[str, Penalty] = {"alpha": KernelL2(), "code_penalty": CodeL1()}
+
+
+def describe(
+    params: Mapping[str, Any],
+    routed: Mapping[str, Any],
+    shape: tuple[int, int],
+    values: ValueRange,
+    *,
+    bounded: bool,
+) -> ProgramSpec:
+    """Make the spec of a fit's program: resolve "auto", and check loss, output and data together.
+
+    Parameters
+    ----------
+    params, routed : mapping of str to object
+        The estimator's parameters, and those of its optimizer and its loss, such as
+        ``optimizer__beta_1``.
+    shape : tuple of (int, int)
+        Shape of the rows to train on.
+    values : ValueRange
+        The lowest and the highest value to reconstruct.
+    bounded : bool
+        Whether "auto" stands for the choice for values in [0, 1].
+    """
+    from skae._engine.tensorflow import compute_dtype
+
+    n_rows, n_features = shape
+    output = params["output_activation"]
+    if output == "auto":
+        output = "sigmoid" if bounded else "linear"
+    objective = Objective(
+        loss=_frozen("loss", _loss(params["loss"], output, bounded)),
+        options=_options("loss", routed),
+        penalties=tuple(of for name, of in PENALTIES.items() if params[name]),
+    )
+    objective.check(output, values)
+    return ProgramSpec(
+        network=mirrored(
+            n_features,
+            check_layer_sizes(params["hidden_layer_sizes"]),
+            int(params["n_components"]),
+            activation=_activation(params["activation"]),
+            code_activation=_activation(params["code_activation"]),
+            output_activation=_activation(output),
+            dropout=float(params["dropout"]),
+        ),
+        objective=objective,
+        optimizer=_frozen("optimizer", params["optimizer"]),
+        optimizer_options=_options("optimizer", routed),
+        metrics=tuple(_frozen("metrics", metric) for metric in _as_list(params["metrics"])),
+        batch_size=_batch_size(params["batch_size"], n_rows),
+        compute_dtype=compute_dtype(),
+    )
+
+
+def penalty_weights(params: Mapping[str, Any]) -> tuple[float, ...]:
+    """Return the weights of an objective's penalties, in the order of its ``penalties``."""
+    return tuple(float(params[name]) for name in PENALTIES if params[name])
+
+
+def _loss(loss: Any, output: Any, bounded: bool) -> Any:
+    if loss != "auto":
+        return loss
+    return "binary_crossentropy" if bounded and output == "sigmoid" else "mean_squared_error"
+
+
+def _batch_size(batch_size: Any, n_rows: int) -> int:
+    return auto_batch_size(n_rows) if batch_size == "auto" else int(batch_size)
+
+
+def auto_batch_size(n_rows: int) -> int:
+    """Choose a power of two from 32 to 256 that gives at least 32 steps in each epoch.
+
+    With fewer steps, a network for a small data set is undertrained after the default 20 epochs;
+    see docs/performance.md.  Fewer than 1,000 rows give 32, and fewer steps.
+    """
+    return 1 << min(max((n_rows // 32).bit_length() - 1, 5), 8)
+
+
+def _as_list(metrics: Any) -> list[Any]:
+    metrics = metrics or ()
+    return list(metrics) if isinstance(metrics, list | tuple) else [metrics]
+
+
+def _options(target: str, routed: Mapping[str, Any]) -> Options:
+    """Freeze the parameters of the optimizer or of the loss."""
+    prefix = f"{target}__"
+    return tuple(
+        (name.removeprefix(prefix), _frozen(name, value))
+        for name, value in sorted(routed.items())
+        if name.startswith(prefix)
+    )
+
+
+def _activation(value: Any) -> Hashable:
+    """Replace Keras' own activation functions by their names, and freeze everything else.
+
+    Activations with a name have a NumPy and an ONNX form.  `skae._engine.lookup.check_names`
+    reports invalid values later.
+    """
+    if not callable(value):
+        return freeze(value)
+    from skae._engine.lookup import activation_name
+
+    return freeze(activation_name(value))
+
+
+def _frozen(name: str, value: Any) -> Hashable:
+    """Freeze a parameter, or raise an error that names it."""
+    try:
+        frozen = freeze(value)
+        hash(frozen)
+    except (TypeError, AttributeError) as error:
+        raise TypeError(
+            f"{name} must be made of numbers, strings, lists, functions and Keras' objects; "
+            f"got {value!r}."
+        ) from error
+    return frozen

@@ -1,0 +1,183 @@
+"""Descriptions that several estimators share, and the decorator that puts them into docstrings."""
+
+import inspect
+import re
+import textwrap
+from typing import Any, TypeVar
+
+T = TypeVar("T", bound=type)
+PLACEHOLDER = re.compile(r"^( *)\{(\w+)\}$", re.MULTILINE)
+
+NETWORK = """\
+n_components : int, default=32
+    Width of the code (the bottleneck).
+hidden_layer_sizes : tuple of int, default=(128, 64)
+    Widths of the encoder's hidden layers, from the input to the code, without the code.  The
+    decoder has the same widths in reverse order.  ``()`` makes an autoencoder without hidden
+    layers.
+activation : str or callable, default="relu"
+    Activation of the hidden layers: the name of a Keras activation, or a function of a tensor.
+code_activation : str or callable, default="linear"
+    Activation of the code.
+output_activation : {"auto"}, str or callable, default="auto"
+    Activation of the last layer.  "auto" is "sigmoid" if all values to reconstruct are in [0, 1],
+    else "linear".
+dropout : float, default=0
+    Share of the values of each hidden layer that a training step sets to zero, in [0, 1).
+    `transform` and the other methods use all values.
+alpha : float, default=0
+    Weight of the L2 penalty, at least 0: ``alpha`` times the sum of the squared kernels is added to
+    the mean loss of each mini-batch, as by ``keras.regularizers.L2(alpha)``.
+    `sklearn.neural_network.MLPRegressor` divides its penalty by twice the number of rows of the
+    mini-batch.
+code_penalty : float, default=0
+    Weight of the L1 penalty on codes, at least 0: ``code_penalty`` times the sum of the absolute
+    values of a row's code is added to the loss of that row.  It moves codes towards zero.  With
+    ``code_activation="relu"``, many are exactly zero."""
+TRAINING = """\
+loss : {"auto"}, str, Keras loss class, instance or function, default="auto"
+    Loss that training minimises.  "auto" is "binary_crossentropy" if all values to reconstruct are
+    in [0, 1] and the output is a sigmoid, else "mean_squared_error".  A function takes
+    ``(y_true, y_pred)`` and returns a value for each row.
+optimizer : str, Keras optimizer class or instance, default="muon"
+    A name such as "muon", "adam", "adadelta" or "sgd", a class, or an instance.  With a name or a
+    class, ``optimizer__beta_1=0.8`` sets a parameter of the optimizer.
+learning_rate : float or "auto", default="auto"
+    Highest rate of the schedule, above 0.  "auto" is the rate of an optimizer instance.  For a name
+    or a class, "auto" is a rate that suits the schedule: with "one_cycle" it is 0.02 for "muon" and
+    0.008 for "adam", and with "constant" it is the default of the class.
+learning_rate_schedule : {"one_cycle", "cosine", "constant"} or \
+        keras.optimizers.schedules.LearningRateSchedule, default="one_cycle"
+    How the rate changes from step to step.  "one_cycle" rises for 30 % of the steps, and then falls
+    along a cosine to zero; "cosine" only falls.  A Keras schedule determines all rates itself.
+batch_size : int or "auto", default="auto"
+    Number of rows in a mini-batch.  "auto" is a power of two from 32 to 256.  It gives at least 32
+    steps in each epoch if there are enough rows.
+epochs : int, default=20
+    Number of passes over the data.  With ``early_stopping``, the largest number.
+early_stopping : bool, default=False
+    Whether to stop when the validation loss no longer falls.  The estimator then keeps the weights
+    with the lowest validation loss.
+validation_fraction : float, default=0.1
+    Share of the rows, in (0, 1), that early stopping validates on instead of training on them.
+    Only used if `fit` is called without ``X_val``.
+n_iter_no_change : int, default=10
+    Early stopping stops after this number of epochs in which the validation loss did not fall by
+    more than ``tol``.
+tol : float, default=1e-4
+    Smallest improvement that early stopping counts, in units of the loss.  At least 0.
+metrics : str, Keras metric or list of these, default=None
+    Metrics that ``history_`` records after each epoch.  They are weighted by the weights of the
+    rows.
+warm_start : bool, default=False
+    Whether `fit` continues from the weights of the last fit.
+callbacks : keras.callbacks.Callback or list of these, default=None
+    Called at the beginning and the end of training and of each epoch, with a Keras model that has
+    the current weights.  Changes to the weights and to ``stop_training`` take effect.  A change of
+    the learning rate scales the rest of the schedule.  Callbacks that need batches are refused.
+    Pass scikit-learn's own callbacks to ``set_callbacks``.
+checkpoint : str or path-like, default=None
+    File to which `fit` saves its state after each epoch.  If the file exists, `fit` continues from
+    it, and the result has the same bits as that of a fit without an interruption.  If that fit had
+    finished, `fit` returns its result at once.  A file of a fit with other data, parameters or
+    versions is refused.  See the page "From a laptop to more" of the documentation.
+random_state : int, RandomState instance or None, default=None
+    Determines the initial weights, the order of the rows, the corruption, dropout and the choice of
+    validation rows.  An int gives the same bits in every call.
+verbose : int, default=0
+    1 shows a progress bar in a terminal or a notebook.  Elsewhere, it prints a line after each
+    epoch."""
+ROUTED = """\
+**routed : dict
+    Parameters of the Keras classes of the optimizer and the loss, as ``optimizer__NAME`` and
+    ``loss__NAME``.  `fit` checks them."""
+ATTRIBUTES = """\
+history_ : dict of str to list of float
+    ``loss``, ``learning_rate`` and the metrics of each epoch.  With validation rows, also
+    ``val_loss`` and the metrics as ``val_NAME``.  A value that was not measured is NaN.
+n_iter_ : int
+    Number of epochs of training.
+encoder_, decoder_, autoencoder_ : keras.Model
+    The network as three Keras models that share their layers.  They are built on first access.
+callbacks_ : list of keras.callbacks.Callback
+    Shallow copies of ``callbacks``, as they were at the end of training.  Only present if there are
+    callbacks, and not part of a pickle.
+n_features_in_ : int
+    Number of features seen during `fit`.
+feature_names_in_ : ndarray of shape (`n_features_in_`,)
+    Names of features seen during `fit`, if all names of X are strings."""
+NOTES = """\
+Training computes in float32.  After ``keras.config.set_dtype_policy("mixed_bfloat16")``, it
+computes matrix products in bfloat16.  `transform` and `inverse_transform` compute and return
+float32 for float32 input, and float64 for everything else.  They use NumPy, so that a pickled
+estimator works without TensorFlow.
+
+Fits that differ only in data, seed, learning rate or penalties share one compiled program.
+
+A *source* is an object whose rows need not be in memory: a `numpy.memmap`, an `h5py.Dataset`, a
+`zarr.Array`, a Dask array, or any other object with ``shape``, a NumPy ``dtype`` and slices.  It is
+read in blocks of 1 MiB or of whole chunks, and each block is checked for NaN and infinity.
+Training shuffles the blocks, and shuffles rows within a buffer of ``2 ** 25`` values (128 MiB).  A
+source with no more values than the buffer is read into memory once, and gives the same bits as an
+array."""
+SAMPLE_WEIGHT = """\
+sample_weight : array-like of shape (n_samples,), default=None
+    Weight of each row in the loss.  Not negative.  Rows with weight zero are left out."""
+X_ROWS = """\
+X : {array-like, sparse matrix, source} of shape (n_samples, n_features)
+    Rows with the features seen in `fit`.  A source is read in blocks."""
+Y_IGNORED = """\
+y : None
+    Ignored, so that pipelines may pass labels."""
+OUT_NOTE = """\
+    Array to write the result to, such as a `numpy.memmap` or an HDF5 dataset, of a floating-point
+    dtype.  The method then returns this object.  Its first row is NaN until all rows are
+    written."""
+FIT_RAISES = """\
+ValueError, TypeError
+    If a parameter or an argument is not as described, or training diverges.  The estimator is then
+    unchanged.
+OSError
+    If a source cannot be read, or has fewer rows than its shape says.  The estimator is then
+    unchanged."""
+USE_RAISES = """\
+ValueError
+    If X does not have the features seen in `fit`, if it contains NaN, infinity or masked values, or
+    if a result overflows its dtype."""
+PARTIAL_FIT = """\
+The first call draws new weights.  Each call continues with the optimizer's state of the call
+before.  The learning rate is constant, because the number of calls is not known.  If it is "auto",
+it is the default of the optimizer."""
+
+BLOCKS = {
+    "network": NETWORK,
+    "training": TRAINING,
+    "routed": ROUTED,
+    "attributes": ATTRIBUTES,
+    "notes": NOTES,
+    "sample_weight": SAMPLE_WEIGHT,
+    "X": X_ROWS,
+    "y": Y_IGNORED,
+    "out": OUT_NOTE,
+    "fit_raises": FIT_RAISES,
+    "use_raises": USE_RAISES,
+    "partial_fit": PARTIAL_FIT,
+}
+
+
+def shared_docs(kind: T) -> T:
+    """Replace each line ``{name}`` in the docstrings of a class and its methods by a shared block.
+
+    Raises
+    ------
+    KeyError
+        If ``BLOCKS`` has no such name.  A misspelt name therefore fails at import.
+    """
+    for thing in (kind, *filter(inspect.isfunction, vars(kind).values())):
+        if thing.__doc__:  # None under python -OO
+            thing.__doc__ = PLACEHOLDER.sub(_block, thing.__doc__)
+    return kind
+
+
+def _block(match: "re.Match[str]") -> Any:
+    return textwrap.indent(BLOCKS[match[2]], match[1])

@@ -1,0 +1,261 @@
+"""One call of `fit` or `partial_fit`: check, describe, train, set the fitted attributes."""
+
+import functools
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sklearn.exceptions import ConvergenceWarning
+
+from skae._checks import make_seed, unchanged_on_error
+from skae._corruption.base import Corruption
+from skae._engine.spec import ProgramSpec
+from skae._estimators.describe import describe, penalty_weights
+from skae._estimators.inputs import (
+    check_clean,
+    check_labels,
+    check_rows,
+    validation_rows,
+    weighted_rows,
+)
+from skae._estimators.parameters import check_parameters
+from skae._estimators.routing import routed_parameters
+from skae._interop.keras_models import eager_fallback
+from skae._network.inference import Network
+from skae._process import check_not_forked
+from skae._rows.rows import Rows, ValueRange, split_rows
+from skae._training.checkpoint import Checkpoint
+from skae._training.identity import fingerprint_fit
+from skae._training.plan import Plan, State, TrainResult, appended
+from skae._training.seeds import Stream, generator
+from skae._training.watchers.base import Watcher
+from skae._training.watchers.early_stopping import EarlyStopping
+from skae._training.watchers.mlflow import mlflow_loggers
+from skae._training.watchers.progress import progress
+from skae._training.watchers.sklearn_callbacks import sklearn_callbacks, with_callbacks
+from skae._typing import Floats, History
+
+if TYPE_CHECKING:
+    from skae._interop.keras_callbacks import KerasCallbacks
+
+
+@dataclass(frozen=True)
+class Data:
+    """The arguments of a call of `fit` or `partial_fit`."""
+
+    X: Any
+    y: Any = None
+    sample_weight: Any = None
+    X_val: Any = None
+    X_clean: Any = None
+    X_val_clean: Any = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """A fit, checked and described.
+
+    ``bounded`` is True if all values to reconstruct are in [0, 1].  ``past`` is the history of the
+    fits that this one continues.
+    """
+
+    spec: ProgramSpec
+    rows: Rows
+    plan: Plan
+    validation: Rows | None
+    start: State | None
+    checkpoint: Checkpoint | None
+    bounded: bool
+    past: History
+
+
+def fit(estimator: Any, data: Data, *, single_epoch: bool = False) -> None:
+    """Fit an estimator; leave it unchanged if that fails."""
+    check_not_forked()
+    with unchanged_on_error(estimator):
+        result: TrainResult = _fit(estimator, data, single_epoch)
+    if result.interrupted:
+        warnings.warn(
+            f"Training was interrupted after {estimator.n_iter_} whole epochs; the estimator "
+            "keeps the weights that it had reached.",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
+
+
+@with_callbacks
+def _fit(estimator: Any, data: Data, single_epoch: bool) -> TrainResult:
+    job = _describe_job(estimator, data, single_epoch)
+    callbacks = _keras_callbacks(estimator, job.spec)
+    result = _train(estimator, data, job, callbacks)
+    vars(estimator).update(_attributes(job, result.weights, result.history))
+    estimator._state = result.state if single_epoch else None
+    if callbacks is not None:
+        estimator.callbacks_ = callbacks.callbacks
+    return result
+
+
+def _describe_job(estimator: Any, data: Data, single_epoch: bool) -> Job:
+    """Check parameters and data, and describe the fit."""
+    continues = estimator.__sklearn_is_fitted__() and (single_epoch or estimator.warm_start)
+    check_parameters(estimator)
+    checkpoint = _open_checkpoint(estimator, single_epoch)
+    rows = _read_rows(estimator, data, continues, single_epoch)
+    values = ValueRange(rows.inputs if rows.targets is None else rows.targets)
+    bounded = estimator._bounded if continues else values.within(0, 1)
+    spec = _describe(estimator, rows, values, bounded)
+    corruption = estimator._corruption(bounded, rows.targets is not None)
+    plan = _make_plan(estimator, corruption, _seed(estimator, checkpoint), single_epoch)
+    rows, validation = _set_aside(estimator, data, rows, spec, plan)
+    start = _start(estimator, spec, single_epoch) if continues else None
+    if checkpoint is not None:
+        checkpoint.check_same_fit(fingerprint_fit(estimator, plan.seed, rows, validation, start))
+    past = estimator.history_ if continues else {}
+    return Job(spec, rows, plan, validation, start, checkpoint, bounded, past)
+
+
+def _train(estimator: Any, data: Data, job: Job, callbacks: "KerasCallbacks | None") -> TrainResult:
+    from skae._training.fit import train
+
+    return train(
+        job.spec,
+        job.rows,
+        job.plan,
+        validation=job.validation,
+        start=job.start,
+        watchers=list(_watchers(estimator, data, job, callbacks)),
+        checkpoint=job.checkpoint,
+        limits=estimator._limits,
+    )
+
+
+def _watchers(
+    estimator: Any, data: Data, job: Job, callbacks: "KerasCallbacks | None"
+) -> Iterator[Watcher]:
+    """Yield the watchers of a fit.
+
+    Early stopping comes first, because it must see an epoch's weights before callbacks change them.
+    """
+    whole_fit = not job.plan.single_epoch
+    if estimator.early_stopping and whole_fit:
+        yield EarlyStopping(estimator.n_iter_no_change, estimator.tol)
+    if callbacks is not None:
+        yield callbacks
+    yield from sklearn_callbacks(estimator, data.X, data.y, functools.partial(_attributes, job))
+    if estimator.verbose:
+        yield progress(len(job.rows.index))
+    if whole_fit:
+        yield from mlflow_loggers(job.past)
+
+
+def _attributes(job: Job, weights: list[Floats], history: History) -> dict[str, Any]:
+    network = Network(job.spec.network, weights, eager_fallback)
+    return fitted_attributes(network, appended(job.past, history)) | {"_bounded": job.bounded}
+
+
+def fitted_attributes(network: Network, history: History) -> dict[str, Any]:
+    """Return the attributes of an estimator that has this network."""
+    return {
+        "_network": network,
+        "_keras_models": None,
+        "history_": history,
+        "n_iter_": len(history.get("loss", ())),
+    }
+
+
+def _open_checkpoint(estimator: Any, single_epoch: bool) -> Checkpoint | None:
+    """Open the checkpoint that the parameter names, or return None."""
+    if estimator.checkpoint is None:
+        return None
+    if single_epoch:
+        raise ValueError(
+            "checkpoint is for fit; partial_fit keeps its state in the estimator.  Pickle the "
+            f"estimator, and set checkpoint=None; got checkpoint={estimator.checkpoint!r}."
+        )
+    return Checkpoint.open(estimator.checkpoint)
+
+
+def _read_rows(estimator: Any, data: Data, continues: bool, single_epoch: bool) -> Rows:
+    """Check and return the rows to train on, their clean rows and their weights."""
+    reset = not (continues and single_epoch)
+    X = check_rows(estimator, data.X, reset=reset, min_samples=1 if single_epoch else 2)
+    check_labels(data.y, X.shape)
+    X_clean = check_clean(estimator, "X_clean", data.X_clean, X)
+    return weighted_rows(estimator, X, X_clean, data.sample_weight)
+
+
+def _describe(estimator: Any, rows: Rows, values: ValueRange, bounded: bool) -> ProgramSpec:
+    shape = len(rows.index), rows.inputs.shape[1]
+    routed = routed_parameters(estimator)
+    return describe(vars(estimator), routed, shape, values, bounded=bounded)
+
+
+def _seed(estimator: Any, checkpoint: Checkpoint | None) -> int:
+    """Draw the seed, or take the one in the checkpoint if there is no ``random_state``."""
+    if estimator.random_state is None and checkpoint is not None and checkpoint.seed is not None:
+        return checkpoint.seed
+    return make_seed(estimator.random_state)
+
+
+def _make_plan(
+    estimator: Any, corruption: Corruption | None, seed: int, single_epoch: bool
+) -> Plan:
+    return Plan(
+        epochs=estimator.epochs,
+        optimizer=estimator.optimizer,
+        learning_rate=estimator.learning_rate,
+        schedule=estimator.learning_rate_schedule,
+        seed=seed,
+        corruption=corruption,
+        strengths=penalty_weights(vars(estimator)),
+        single_epoch=single_epoch,
+    )
+
+
+def _set_aside(
+    estimator: Any, data: Data, rows: Rows, spec: ProgramSpec, plan: Plan
+) -> tuple[Rows, Rows | None]:
+    """Return the rows to train on, and the rows to validate on or None."""
+    if data.X_val is not None:
+        return rows, _read_validation(estimator, data, spec, paired=rows.targets is not None)
+    if estimator.early_stopping and not plan.single_epoch:
+        rng = generator(plan.seed, Stream.SPLIT)
+        return split_rows(rows, estimator.validation_fraction, rng)
+    return rows, None
+
+
+def _read_validation(estimator: Any, data: Data, spec: ProgramSpec, *, paired: bool) -> Rows:
+    """Check and return the user's validation rows."""
+    validation = validation_rows(estimator, data.X_val, data.X_val_clean, paired=paired)
+    values = ValueRange(validation.matrices[-1])
+    name = "X_val_clean" if paired else "X_val"
+    spec.objective.check(spec.network.activations[-1], values, name)
+    return validation
+
+
+def _start(estimator: Any, spec: ProgramSpec, single_epoch: bool) -> State:
+    """Return the state that `partial_fit` or a warm start continues from."""
+    from skae._engine.lookup import check_names
+
+    check_names(spec)  # a misspelt activation is reported as such, not as another network
+    for what, name in (("widths", "widths"), ("activations", "activations")):
+        there, wanted = getattr(estimator._network.spec, name), getattr(spec.network, name)
+        if there != wanted:
+            raise ValueError(
+                f"{type(estimator).__name__} continues from a network of {what} {there}, but its "
+                f"parameters and X describe {wanted}: keep the {what}, or fit with "
+                "warm_start=False."
+            )
+    if single_epoch and estimator._state is not None:
+        return estimator._state
+    return State(list(estimator._network.weights), n_epochs=estimator.n_iter_)
+
+
+def _keras_callbacks(estimator: Any, spec: ProgramSpec) -> "KerasCallbacks | None":
+    """Check the callbacks that the parameter names, and bind them to a fit; or return None."""
+    if not estimator.callbacks:
+        return None
+    from skae._interop.keras_callbacks import KerasCallbacks, check_callbacks
+
+    return KerasCallbacks(check_callbacks(estimator.callbacks), spec)

@@ -1,0 +1,226 @@
+"""The network in a user's Keras models, and what of their training an estimator can repeat."""
+
+import warnings
+from collections.abc import Callable, Collection, Iterator
+from typing import Any
+
+import numpy as np
+
+from skae._engine.lookup import activation_name
+from skae._engine.tensorflow import keras
+from skae._interop.keras_models import eager_fallback
+from skae._interop.keras_penalties import INERT, Half, Halves, lost_in_training, training_parameters
+from skae._network.folding import Affine, activated, fold
+from skae._network.inference import Network
+from skae._network.spec import NetworkSpec, dense_chain
+from skae._typing import Activation, Array
+
+layers = keras.layers
+
+ACTIVATION_LAYERS: dict[str, dict[str, Any]] = {
+    "relu": {"class": layers.ReLU, "max_value": None, "negative_slope": 0.0, "threshold": 0.0},
+    "relu6": {"class": layers.ReLU, "max_value": 6.0, "negative_slope": 0.0, "threshold": 0.0},
+    "leaky_relu": {"class": layers.LeakyReLU, "negative_slope": 0.2},
+    "elu": {"class": layers.ELU, "alpha": 1.0},
+    "softmax": {"class": layers.Softmax, "axis": -1},
+}
+
+# Largest difference from the model's own outputs, relative to the largest output.  Half precision
+# needs as much.
+TOLERANCE = 2e-2
+
+
+def read(encoder: Any, decoder: Any, given: Collection[str] = ()) -> tuple[Network, dict[str, Any]]:
+    """Return the network in an encoder and a decoder, and parameters that describe it.
+
+    The parameters describe the encoder alone if the decoder does not mirror it.  They include
+    dropout and penalties, except those in ``given``, which the user has set.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the models are not chains of known layers that fit together.
+
+    Warns
+    -----
+    UserWarning
+        If training the estimator would differ from training the models, because no parameter
+        stands for a layer's regularizer, constraint or noise.
+    """
+    halves = _read_half("encoder", encoder), _read_half("decoder", decoder)
+    _check_sizes(*halves)
+    found = training_parameters(halves)
+    lost = list(lost_in_training(halves, {*found, *given}))
+    if lost:
+        warnings.warn(
+            "A fit of the estimator leaves out what no parameter stands for: "
+            f"{', '.join(lost)}. transform and reconstruct are not affected.",
+            stacklevel=3,
+        )
+    found = {name: value for name, value in found.items() if name not in given}
+    network = _network(halves, found.get("dropout", 0.0))
+    _check_outputs("encoder", encoder, network.encode)
+    _check_outputs("decoder", decoder, network.decode)
+    return network, _network_parameters(network.spec) | found
+
+
+def _network(halves: Halves, dropout: float) -> Network:
+    encoder, decoder = halves
+    parts = [_dense_layers(half, dropout) for half in (encoder, decoder)]
+    weights = [
+        np.ascontiguousarray(array, np.float32)
+        for layer in (*encoder.chain, *decoder.chain)
+        for array in (layer.kernel, layer.bias)
+    ]
+    return Network(NetworkSpec((*parts[0], *parts[1]), len(parts[0])), weights, eager_fallback)
+
+
+def _dense_layers(half: Half, dropout: float) -> list[Any]:
+    sizes = [len(half.chain[0].kernel), *(len(layer.bias) for layer in half.chain)]
+    return list(dense_chain(sizes, [layer.activation for layer in half.chain], dropout))
+
+
+def _network_parameters(spec: NetworkSpec) -> dict[str, Any]:
+    """Return the parameters that describe a network, or its encoder."""
+    n = len(spec.dense_encoder)
+    hidden = {"activation": spec.activations[0]} if n > 1 else {}
+    return hidden | {
+        "n_components": spec.n_components,
+        "hidden_layer_sizes": spec.widths[1:n],
+        "code_activation": spec.activations[n - 1],
+        "output_activation": spec.activations[-1],
+    }
+
+
+# --------------------------------------------------------------------------- layers
+
+
+def _read_half(name: str, model: Any) -> Half:
+    """Check a model and fold its layers into dense ones."""
+    _check_model(name, model)
+    chain: list[Affine] = []
+    width = int(np.prod(model.input_shape[1:]))
+    flat = list(_flatten(model))
+    for layer in flat:
+        if type(layer) in INERT:
+            continue
+        if type(layer) is layers.Dense:
+            chain.append(_dense(name, layer, width))
+        elif type(layer) in SCALINGS:
+            chain.append(_scaling(name, layer, width))
+        else:
+            chain = activated(chain, _activation(name, layer), width)
+        width = chain[-1].kernel.shape[1]
+    if not chain:
+        raise ValueError(f"{name} must have a Dense layer; got {[layer.name for layer in flat]}.")
+    return Half(flat, fold(chain))
+
+
+def _check_model(name: str, model: Any) -> None:
+    if not isinstance(model, keras.Model):
+        raise TypeError(f"{name} must be a Keras model; got {model!r}.")
+    if not model.built or len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise ValueError(
+            f"{name} must have been built and have one input and one output: give "
+            "keras.Sequential a keras.Input first, or call the model once."
+        )
+
+
+def _check_sizes(encoder: Half, decoder: Half) -> None:
+    n_features, n_components = len(encoder.chain[0].kernel), len(encoder.chain[-1].bias)
+    given = len(decoder.chain[0].kernel), len(decoder.chain[-1].bias)
+    if given != (n_components, n_features):
+        raise ValueError(
+            f"decoder must lead from the encoder's {n_components} outputs back to its "
+            f"{n_features} inputs; got one from {given[0]} to {given[1]}."
+        )
+
+
+def _flatten(model: Any) -> Iterator[Any]:
+    """Yield the layers of a model, and those of the models in it."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _flatten(layer)
+        else:
+            yield layer
+
+
+def _refusal(name: str, layer: Any, why: str = "is not of a kind that skae supports") -> ValueError:
+    kinds = [kind.__name__ for kind in (layers.Dense, *SCALINGS, *INERT, layers.Activation)]
+    kinds += ["ReLU", "LeakyReLU", "ELU"]
+    return ValueError(
+        f"{name} must be a chain of the layers {', '.join(kinds)} and Softmax; got {layer.name!r}, "
+        f"a {type(layer).__name__}, which {why}."
+    )
+
+
+def _float64(values: Any) -> Array:
+    return keras.ops.convert_to_numpy(values).astype(np.float64)
+
+
+def _dense(name: str, layer: Any, width: int) -> Affine:
+    kernel = _float64(layer.kernel)
+    if len(kernel) != width:
+        raise _refusal(name, layer, f"takes {len(kernel)} columns, but a row has {width} there")
+    bias = _float64(layer.bias) if layer.use_bias else np.zeros(kernel.shape[1])
+    return Affine(kernel, bias, _activation(name, layer))
+
+
+def _scaling(name: str, layer: Any, width: int) -> Affine:
+    scale, shift = SCALINGS[type(layer)](layer)
+    if scale.size not in (1, width):
+        raise _refusal(name, layer, f"scales {scale.size} columns, but a row has {width} there")
+    return Affine.scaling(
+        np.broadcast_to(scale.ravel(), width), np.broadcast_to(shift.ravel(), width)
+    )
+
+
+def _batch_normalization(layer: Any) -> tuple[Array, Array]:
+    config = layer.get_config()
+    mean = _float64(layer.moving_mean)
+    scale = 1 / np.sqrt(_float64(layer.moving_variance) + config["epsilon"])
+    if config["scale"]:
+        scale = scale * _float64(layer.gamma)
+    shift = -mean * scale
+    return scale, shift + _float64(layer.beta) if config["center"] else shift
+
+
+def _rescaling(layer: Any) -> tuple[Array, ...]:
+    scale = _float64(layer.scale)
+    return np.broadcast_arrays(scale, _float64(layer.offset))
+
+
+SCALINGS = {
+    layers.BatchNormalization: _batch_normalization,
+    layers.Rescaling: _rescaling,
+}
+
+
+def _activation(name: str, layer: Any) -> Activation:
+    """Return the name of a layer's activation, or the user's function."""
+    config = layer.get_config()
+    for known, wanted in ACTIVATION_LAYERS.items():
+        if type(layer) is wanted["class"] and all(
+            config[key] == value for key, value in wanted.items() if key != "class"
+        ):
+            return known
+    if type(layer) in [wanted["class"] for wanted in ACTIVATION_LAYERS.values()]:
+        raise _refusal(name, layer, "has parameters that no activation by name has")
+    if type(layer) not in (layers.Dense, layers.Activation):
+        raise _refusal(name, layer)
+    function = layer.activation
+    if isinstance(function, layers.Layer):
+        return _activation(name, function)
+    return activation_name(function)
+
+
+def _check_outputs(name: str, model: Any, ours: Callable[[Array], Array]) -> None:
+    """Compare with the model's own outputs: it may branch, or use a layer twice."""
+    rows = np.random.default_rng(0).uniform(size=(8, *model.input_shape[1:])).astype(np.float32)
+    expected = _float64(model(rows, training=False)).reshape(len(rows), -1)
+    got = ours(rows.reshape(len(rows), -1))
+    if not np.allclose(got, expected, atol=TOLERANCE * np.abs(expected).max()):
+        raise ValueError(
+            f"{name} must be a chain of layers, each used once and fed by the one before; "
+            "this one computes something else."
+        )

@@ -1,0 +1,150 @@
+"""Dropout and penalties of a user's Keras layers, as parameters of an estimator."""
+
+import functools
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from skae._engine.tensorflow import keras
+from skae._network.folding import Affine
+
+layers = keras.layers
+
+# These layers change values in training only.
+NOISES = (layers.Dropout, layers.AlphaDropout, layers.GaussianDropout, layers.GaussianNoise)
+
+# These layers do nothing at inference, or nothing to a row, which is flat.
+INERT = (
+    layers.InputLayer, *NOISES, layers.ActivityRegularization, layers.Identity,
+    layers.Flatten, layers.Reshape,
+)  # fmt: skip
+
+# What Keras' layers may have that acts in training only.
+ATTRIBUTES = [
+    f"{weight}_{kind}"
+    for kind in ("regularizer", "constraint")
+    for weight in ("kernel", "bias", "activity", "gamma", "beta")
+]
+
+
+@dataclass(frozen=True)
+class Half:
+    """An encoder or a decoder: its Keras layers, and the dense layers that compute the same."""
+
+    layers: Sequence[Any]
+    chain: Sequence[Affine]
+
+    @property
+    def dense(self) -> list[Any]:
+        """The Keras layers that are dense."""
+        return [layer for layer in self.layers if type(layer) is layers.Dense]
+
+
+Halves = tuple[Half, Half]
+
+
+def training_parameters(halves: Halves) -> dict[str, float]:
+    """Return the parameters that act as the layers' dropout and penalties do."""
+    encoder, _ = halves
+    found = {
+        "dropout": _common_dropout(halves),
+        "alpha": _common_l2(layer for half in halves for layer in half.dense),
+        "code_penalty": _code_l1(_code_layers(encoder)),
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def _common_dropout(halves: Halves) -> float:
+    """Return the rate of the dropout after all hidden layers, or 0 if it differs or is elsewhere.
+
+    A scaling that cannot be folded is a hidden layer, too, and has no dropout.
+    """
+    rates: set[tuple[float, ...]] = set()
+    for half in halves:
+        before, *hidden, last = _dropout_rates(half)
+        if before or last or len(hidden) + 1 != len(half.chain):
+            return 0.0
+        rates |= set(hidden)
+    return rates.pop()[0] if len(rates) == 1 and all(len(each) == 1 for each in rates) else 0.0
+
+
+def _dropout_rates(half: Half) -> list[tuple[float, ...]]:
+    """Return the rates of dropout before the first dense layer, and after each of them."""
+    rates: list[tuple[float, ...]] = [()]
+    for layer in half.layers:
+        if type(layer) is layers.Dense:
+            rates.append(())
+        elif type(layer) is layers.Dropout and layer.rate:
+            rates[-1] += (layer.rate,)
+    return rates
+
+
+def _common_l2(dense: Iterable[Any]) -> float:
+    """Return the weight of the L2 penalty that all kernels have, or 0."""
+    weights = {_l1_l2(layer.kernel_regularizer) for layer in dense}
+    l1, l2 = weights.pop() if len(weights) == 1 else (0.0, 0.0)
+    return 0.0 if l1 else l2
+
+
+def _code_layers(encoder: Half) -> list[Any]:
+    """Return the layers that put out the code: the last that computes, and those after it."""
+    places = [place for place, layer in enumerate(encoder.layers) if type(layer) not in INERT]
+    return list(encoder.layers[places[-1] :])
+
+
+def _code_l1(code: Iterable[Any]) -> float:
+    """Return the weight of the L1 penalty of the code, or 0.
+
+    A Keras version without the mean sums the penalty over a mini-batch, so that its weight depends
+    on the size of the mini-batches.  The models do not tell this size.
+    """
+    if not _is_mean():
+        return 0.0
+    weights = [_l1_l2(layer.activity_regularizer) for layer in code if layer.activity_regularizer]
+    return 0.0 if any(l2 for _, l2 in weights) else sum(l1 for l1, _ in weights)
+
+
+@functools.cache
+def _is_mean() -> bool:
+    """Return whether Keras penalises the mean over rows of an activity, as the estimators do.
+
+    Keras 3.15 does, and Keras 3.13 takes the sum.
+    """
+    layer = layers.ActivityRegularization(l1=1.0)
+    layer(keras.ops.ones((2, 1)))
+    return float(layer.losses[0]) == 1.0
+
+
+def _l1_l2(regularizer: Any) -> tuple[float, float]:
+    """Return the weights of a regularizer that is an L1 or L2 norm, else NaN."""
+    if regularizer is None:
+        return 0.0, 0.0
+    kinds = keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2
+    config: Mapping[str, Any] = regularizer.get_config() if type(regularizer) in kinds else {}
+    if not config:
+        return np.nan, np.nan
+    return float(config.get("l1", 0.0)), float(config.get("l2", 0.0))
+
+
+def lost_in_training(halves: Halves, parameters: Collection[str]) -> Iterator[str]:
+    """Describe what acts in training only, unless it is one of ``parameters``."""
+    code = _code_layers(halves[0])
+    for name, half in zip(("encoder", "decoder"), halves, strict=True):
+        for layer in half.layers:
+            for what, parameter in _training_only(layer, on_code=layer in code):
+                if parameter not in parameters:
+                    yield f"{what} of layer {layer.name!r} of the {name}"
+
+
+def _training_only(layer: Any, *, on_code: bool) -> Iterator[tuple[str, str]]:
+    """Yield what a layer does in training only, each with the parameter for it or an empty name."""
+    if type(layer) in NOISES and (layer.stddev if hasattr(layer, "stddev") else layer.rate):
+        yield "noise", "dropout" if type(layer) is layers.Dropout else ""
+    parameters = {"kernel_regularizer": "alpha"}
+    if on_code:
+        parameters["activity_regularizer"] = "code_penalty"
+    for name in ATTRIBUTES:
+        if getattr(layer, name, None) is not None:
+            yield name, parameters.get(name, "")

@@ -1,0 +1,148 @@
+"""Conversion to ONNX by skl2onnx."""
+
+import functools
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from skae._network.activations import ACTIVATIONS
+from skae._network.layers import Dense, Dropout, Layer
+from skae._typing import Activation, Array
+
+METHODS = ("transform", "inverse_transform", "reconstruct", "score_samples")
+
+
+def register(estimator: Any) -> None:
+    """Tell skl2onnx the options of an estimator.
+
+    It returns None, from which skl2onnx concludes that the estimator has one output.
+    """
+    from skl2onnx import update_registered_converter
+
+    kind = type(estimator)
+    update_registered_converter(
+        kind, f"Skae{kind.__name__}", _set_shape, _convert, options={"method": list(METHODS)}
+    )
+
+
+def shape_calculator(estimator: Any) -> Callable[[Any], None]:
+    """Return the function that sets the type of an operator's output."""
+    return _set_shape
+
+
+def converter(estimator: Any) -> Callable[[Any, Any, Any], None]:
+    """Return the function that adds the nodes of an operator to the graph."""
+    return _convert
+
+
+# skl2onnx looks up these methods on an estimator that it does not know.  So nobody has to register
+# anything, and skl2onnx is imported only when it converts.
+HOOKS: dict[str, Callable[[Any], Any]] = {
+    "onnx_parser": register,
+    "onnx_shape_calculator": shape_calculator,
+    "onnx_converter": converter,
+}
+
+
+def _method(operator: Any) -> str:
+    return operator.scope_inst.get_options(operator.raw_operator, {"method": METHODS[0]})["method"]
+
+
+def _set_shape(operator: Any) -> None:
+    estimator, method = operator.raw_operator, _method(operator)
+    n_features, n_components = estimator._network.spec.n_features, estimator._n_features_out
+    expected = n_components if method == "inverse_transform" else n_features
+    given = sum(variable.get_second_dimension() for variable in operator.inputs)
+    if given != expected:
+        raise ValueError(
+            f"{method} of {type(estimator).__name__} takes {expected} columns; got {given}. Set "
+            f"the option method to what is to be converted, one of {list(METHODS)}."
+        )
+    width = {"transform": [n_components], "score_samples": []}.get(method, [n_features])
+    _set_type(operator, width)
+
+
+def _set_type(operator: Any, width: list[int]) -> None:
+    from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
+
+    kind = DoubleTensorType if _dtype(operator.inputs) == np.float64 else FloatTensorType
+    operator.outputs[0].set_type(kind([operator.inputs[0].get_first_dimension(), *width]))
+
+
+def _dtype(inputs: Iterable[Any]) -> np.dtype[Any]:
+    """Return float64 if a column is float64, else float32, which is usual in ONNX."""
+    from skl2onnx.common.data_types import DoubleTensorType
+
+    is_double = any(isinstance(variable.type, DoubleTensorType) for variable in inputs)
+    return np.dtype(np.float64 if is_double else np.float32)
+
+
+class _Graph:
+    """The ONNX operators of one version, as functions: ``graph.Add(a, b)``."""
+
+    def __init__(self, container: Any) -> None:
+        self.op_version = container.target_opset
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        from skl2onnx.algebra import onnx_ops
+
+        operator = getattr(onnx_ops, f"Onnx{name}")
+        return lambda *args, **kwargs: operator(*args, op_version=self.op_version, **kwargs)
+
+    def rows(self, inputs: Sequence[Any]) -> Any:
+        """Join all inputs to one matrix: skl2onnx makes an input of each column of a frame."""
+        columns = [self.cast(variable, _dtype(inputs)) for variable in inputs]
+        return columns[0] if len(columns) == 1 else self.Concat(*columns, axis=1)
+
+    def cast(self, h: Any, dtype: Any) -> Any:
+        from onnx.helper import np_dtype_to_tensor_dtype
+
+        return self.Cast(h, to=np_dtype_to_tensor_dtype(np.dtype(dtype)))
+
+
+def _convert(scope: Any, operator: Any, container: Any) -> None:
+    network, method = operator.raw_operator._network, _method(operator)
+    graph, dtype = _Graph(container), _dtype(operator.inputs)
+    weights = [array.astype(dtype) for array in network.weights]
+    layers = list(zip(network.spec.layers, network.spec.by_layer(weights), strict=True))
+    n = network.spec.n_encoder_layers
+    part = {"transform": layers[:n], "inverse_transform": layers[n:]}.get(method, layers)
+    h = rows = graph.rows(operator.inputs)
+    for layer, own in part:
+        h = add_nodes(layer, graph, own, h, dtype)
+    if method == "score_samples":
+        errors, n_features = graph.Sub(h, rows), network.spec.n_features
+        h = graph.MatMul(graph.Mul(errors, errors), np.full(n_features, -1 / n_features, dtype))
+    graph.Identity(h, output_names=operator.outputs).add_to(scope, container)
+
+
+@functools.singledispatch
+def add_nodes(
+    layer: Layer, graph: _Graph, weights: Sequence[Array], h: Any, dtype: np.dtype[Any]
+) -> Any:
+    """Add the nodes of a layer to a graph, and return its outputs; dispatches on its class."""
+    raise NotImplementedError(f"ONNX has no form of the layer {type(layer).__name__}.")
+
+
+@add_nodes.register
+def _(layer: Dense, graph: _Graph, weights: Sequence[Array], h: Any, dtype: np.dtype[Any]) -> Any:
+    kernel, bias = weights
+    return _activate(graph, layer.activation, graph.Add(graph.MatMul(h, kernel), bias), dtype)
+
+
+@add_nodes.register
+def _(layer: Dropout, graph: _Graph, weights: Sequence[Array], h: Any, dtype: np.dtype[Any]) -> Any:
+    return h  # it does nothing at inference
+
+
+def _activate(graph: _Graph, activation: Activation, h: Any, dtype: np.dtype[Any]) -> Any:
+    form = ACTIVATIONS.get(activation) if isinstance(activation, str) else None
+    if form is None:
+        raise NotImplementedError(
+            f"ONNX has no form of the activation {activation!r}: fit the network with one of "
+            f"{sorted(ACTIVATIONS)}."
+        )
+    if form.onnx_float32 and dtype == np.float64:
+        return graph.cast(form.onnx(graph, graph.cast(h, np.float32)), dtype)
+    return form.onnx(graph, h)

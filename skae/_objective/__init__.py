@@ -1,0 +1,4 @@
+"""Objectives of training: losses and penalties, as frozen values.
+
+May import _corruption and the rooms below it.
+"""

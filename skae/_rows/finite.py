@@ -1,0 +1,94 @@
+"""Every check of rows for NaN, infinity, and numbers too large for float32."""
+
+import contextlib
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from scipy import sparse
+
+from skae._typing import Array, Matrix
+
+
+@contextlib.contextmanager
+def as_float32() -> Iterator[None]:
+    """Raise ValueError if a number overflows while the code inside converts rows to float32."""
+    try:
+        with np.errstate(over="raise"):
+            yield
+    except FloatingPointError as error:
+        raise ValueError(
+            "The data, or the noise added to it, overflows float32, in which training computes; "
+            f"its largest number is {np.finfo(np.float32).max:.3g}. Scale the data "
+            "(StandardScaler, RobustScaler)."
+        ) from error
+
+
+def is_finite(array: Array) -> bool:
+    """Return whether an array contains neither NaN nor infinity."""
+    # The sum of squares takes half a microsecond for one row, but overflows from 1e19 in float32.
+    return math.isfinite(np.vdot(array, array)) or bool(np.isfinite(array).all())
+
+
+def check_finite(name: str, X: Matrix, start: int = 0) -> None:
+    """Raise an error if rows contain NaN or infinity.
+
+    Parameters
+    ----------
+    name : str
+        Name of the rows in the error.
+    X : ndarray or sparse matrix of shape (n_rows, n_features)
+        The rows.
+    start : int, default=0
+        Number of the first row, if X is a block of more rows.
+
+    Raises
+    ------
+    ValueError
+        If a value is NaN or infinite.  The error names its row and column.
+    """
+    values = X.data if sparse.issparse(X) else X
+    if values.dtype.kind != "f":
+        return
+    with np.errstate(over="ignore", invalid="ignore"):
+        if is_finite(values):
+            return
+    row, column, value = _first_non_finite(X)
+    raise ValueError(
+        f"Input {name} contains {'NaN' if np.isnan(value) else 'infinity'}: first in row "
+        f"{start + row}, column {column}. Remove or impute such values."
+    )
+
+
+def check_results(results: Array, start: int) -> None:
+    """Raise an error if the result for a row overflowed.
+
+    Parameters
+    ----------
+    results : ndarray of shape (n_rows, ...)
+        Results for consecutive rows.
+    start : int
+        Number of the first row.
+
+    Raises
+    ------
+    ValueError
+        If a result is NaN or infinite.  The error names the row.
+    """
+    if is_finite(results):
+        return
+    row = start + np.argwhere(~np.isfinite(results))[0, 0]
+    advice = "Pass float64, or scale" if results.dtype == np.float32 else "Scale"
+    raise ValueError(
+        f"The result for row {row} overflows {results.dtype}. {advice} X like the training data."
+    )
+
+
+def _first_non_finite(X: Matrix) -> tuple[int, int, float]:
+    """Return the row, the column and the value of the first NaN or infinity."""
+    if sparse.issparse(X):
+        X = X.tocoo()
+        first = np.flatnonzero(~np.isfinite(X.data))[0]
+        return X.row[first], X.col[first], X.data[first]
+    row, column = np.argwhere(~np.isfinite(X))[0]
+    return row, column, X[row, column]

@@ -1,0 +1,119 @@
+"""`Rows`: inputs, targets, weights, and the numbers of the rows that are used."""
+
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from skae._rows.sources import Source
+from skae._typing import Array, Matrix, Rng, RowMatrix
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows to train or validate on.
+
+    Parameters
+    ----------
+    inputs : ndarray, CSR matrix or Source of shape (n_samples, n_features)
+        Inputs of the network.
+    targets : ndarray, CSR matrix or Source of shape (n_samples, n_features), or None
+        Expected outputs of the network.  None means the inputs.
+    weight : ndarray of shape (n_samples,) or None
+        Weight of each row, float32.  None means that all rows count the same.
+    index : ndarray or range of int
+        Numbers of the rows that are used, in ascending order.  Thus a split, or a row with weight
+        zero, needs no copy of the data.  A range names all rows of a `Source`.
+    """
+
+    inputs: Matrix
+    targets: Matrix | None
+    weight: Array | None
+    index: Array | range
+
+    @property
+    def matrices(self) -> tuple[Matrix, ...]:
+        """The inputs, and the targets if there are any."""
+        return (self.inputs,) if self.targets is None else (self.inputs, self.targets)
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether all matrices are in memory."""
+        return not any(isinstance(matrix, Source) for matrix in self.matrices)
+
+    @property
+    def are_arrays(self) -> bool:
+        """Whether all matrices are in memory, and the inputs are dense."""
+        return self.in_memory and isinstance(self.inputs, np.ndarray)
+
+    def weights(self, index: Array) -> Array:
+        """Return the weights of the rows with these numbers, of shape (n_rows,)."""
+        return np.ones(len(index), np.float32) if self.weight is None else self.weight[index]
+
+    @property
+    def total_weight(self) -> float:
+        """Sum of the weights of all rows that are used."""
+        return len(self.index) if self.weight is None else float(self.weight[self.index].sum())
+
+
+def all_rows(X: RowMatrix) -> Array | range:
+    """Return the numbers of all rows: a range for a `Source`, which can have too many to store."""
+    return range(X.shape[0]) if isinstance(X, Source) else np.arange(X.shape[0])
+
+
+def split_rows(rows: Rows, fraction: float, rng: Rng) -> tuple[Rows, Rows]:
+    """Split rows at random into rows to train on and rows to validate on, without a copy.
+
+    Parameters
+    ----------
+    rows : Rows
+        The rows to split.
+    fraction : float
+        Share of the rows to validate on, in (0, 1].  Their number is rounded up.
+    rng : Generator
+        Random numbers for the choice.
+
+    Returns
+    -------
+    train, validation : Rows
+        The two parts, each in the original order.
+
+    Raises
+    ------
+    ValueError
+        If no row is left to train on.
+    """
+    n_rows = len(rows.index)
+    n_validation = int(np.ceil(fraction * n_rows))
+    if n_validation == n_rows:
+        raise ValueError(
+            f"early_stopping=True sets {n_validation} of {n_rows} rows aside for validation "
+            f"(validation_fraction={fraction}), which leaves none to train on: give more rows, "
+            "X_val, or a smaller validation_fraction."
+        )
+    order = rng.permutation(rows.index)
+    train, validation = np.sort(order[n_validation:]), np.sort(order[:n_validation])
+    return (
+        Rows(rows.inputs, rows.targets, rows.weight, train),
+        Rows(rows.inputs, rows.targets, rows.weight, validation),
+    )
+
+
+class ValueRange:
+    """The lowest and the highest value of a matrix, each computed when it is first needed."""
+
+    def __init__(self, X: RowMatrix) -> None:
+        self.X = X
+
+    @functools.cached_property
+    def low(self) -> Any:
+        return self.X.min()
+
+    @functools.cached_property
+    def high(self) -> Any:
+        return self.X.max()
+
+    def within(self, low: float, high: float) -> bool:
+        """Return whether all values are between two numbers; NaN is not."""
+        return bool(low <= self.low and self.high <= high)

@@ -1,0 +1,125 @@
+"""`Pass`: the steps of an epoch, or the loss on the validation rows."""
+
+import contextlib
+from collections.abc import Generator, Iterator, Sequence
+
+import numpy as np
+
+from skae._engine.cache import Lease
+from skae._engine.feeding import make_feeder, without_copy
+from skae._engine.limits import Limits
+from skae._rows.batches import Chunks
+from skae._rows.rows import Rows
+from skae._training.plan import Plan
+from skae._training.seeds import Stream, generator
+from skae._typing import Array, Floats, Rng
+
+
+class Pass:
+    """Feeds all rows to the program that a fit has leased.
+
+    Parameters
+    ----------
+    lease : Lease
+        The fit's lease of the program.
+    rows : Rows
+        The rows to train on, or the rows to validate on.
+    plan : Plan
+        The plan of the fit.
+    limits : Limits
+        Sizes of what the program gets at once.
+    epochs_at_once : int, default=1
+        Number of epochs that one call of the program trains.
+    """
+
+    def __init__(
+        self, lease: Lease, rows: Rows, plan: Plan, limits: Limits, epochs_at_once: int = 1
+    ) -> None:
+        self.lease, self.plan, self.epochs_at_once = lease, plan, epochs_at_once
+        self.batch_size = lease.program.spec.batch_size
+        self.n_steps = lease.program.spec.n_steps(len(rows.index))
+        self.total_weight = rows.total_weight
+        self.feeder = make_feeder(lease.program, rows, plan.corruption, limits, epochs_at_once)
+
+    def train(self, epochs: Sequence[int], rates: Floats) -> Generator[Floats, None, None]:
+        """Train on all rows once for each epoch.
+
+        Parameters
+        ----------
+        epochs : sequence of int
+            Numbers of the epochs, which the random streams depend on.
+        rates : ndarray of shape (n_steps,)
+            The learning rate of each step of all epochs.
+
+        Yields
+        ------
+        losses : ndarray of shape (n_steps_of_chunk,)
+            The sum of the weighted losses of each mini-batch in a chunk.
+        """
+        orders = self._generators(Stream.ORDER, epochs)
+        noises = self._generators(Stream.NOISE, epochs)
+        n_padding, done = self.lease.program.chunk_steps, 0
+        padded_rates, seeds = _padded(rates, n_padding), self._seeds(epochs, n_padding)
+        with self._chunks(self.feeder.shuffled(orders, noises)) as chunks:
+            for inputs, targets, weight, n_steps in chunks:
+                shown = slice(done, done + weight.shape[0])
+                with self.lease.acquire() as program:
+                    losses = program.train(
+                        without_copy(inputs),
+                        without_copy(targets),
+                        without_copy(weight),
+                        rates=padded_rates[shown],
+                        n_steps=n_steps,
+                        strengths=self.plan.strengths,
+                        seeds=None if seeds is None else seeds[shown],
+                    ).numpy()
+                done += n_steps
+                yield losses[:n_steps]
+
+    def evaluate(self) -> float:
+        """Return the mean loss; the noise is the same in every epoch."""
+        rng, total = generator(self.plan.seed, Stream.VALIDATION_NOISE), 0.0
+        with self._chunks(self.feeder.in_order(rng)) as chunks:
+            for inputs, targets, weight, n_steps in chunks:
+                with self.lease.acquire() as program:
+                    losses = program.evaluate(
+                        without_copy(inputs),
+                        without_copy(targets),
+                        without_copy(weight),
+                        n_steps=n_steps,
+                        strengths=self.plan.strengths,
+                    ).numpy()
+                total += float(losses.sum(dtype=np.float64))
+        return total / self.total_weight
+
+    def metrics(self) -> dict[str, float]:
+        """Return the metrics of the last pass."""
+        with self.lease.acquire() as program:
+            return program.metrics()
+
+    @contextlib.contextmanager
+    def _chunks(self, chunks: Chunks) -> Iterator[Chunks]:
+        """Iterate over the chunks of one pass, and stop the prefetch thread afterwards.
+
+        Rows in memory are read without the user's code.  Then the fit keeps the program for the
+        whole pass, so that fits on several threads alternate by epoch and not by chunk.
+        """
+        turn = self.lease.acquire() if self.feeder.rows.in_memory else contextlib.nullcontext()
+        with turn, contextlib.closing(chunks):
+            yield chunks
+
+    def _generators(self, stream: Stream, epochs: Sequence[int]) -> list[Rng]:
+        return [generator(self.plan.seed, stream, epoch) for epoch in epochs]
+
+    def _seeds(self, epochs: Sequence[int], n_padding: int) -> Array | None:
+        """Draw two int32 for each step, if the network is random."""
+        if not self.lease.program.spec.network.is_random:
+            return None
+        rngs = self._generators(Stream.DROPOUT, epochs)
+        drawn = [rng.integers(0, 1 << 31, (self.n_steps, 2), np.int32) for rng in rngs]
+        return _padded(np.concatenate(drawn), n_padding)
+
+
+def _padded(values: Array, n: int) -> Array:
+    """Append zeros for the mini-batches that pad a chunk."""
+    return np.concatenate([values, np.zeros((n, *values.shape[1:]), values.dtype)])

@@ -1,1 +1,0 @@
-"""The bundled sample of MNIST."""

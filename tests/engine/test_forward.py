@@ -1,0 +1,224 @@
+"""The arithmetic of a step against Keras, and against finite differences in NumPy."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from numpy.testing import assert_allclose, assert_array_equal
+from specs import make_program, make_spec, random_weights
+
+from skae._engine.forward import Mode, WeightPacking, apply, run_forward
+from skae._engine.lookup import is_elementwise
+from skae._engine.losses import Batch, row_losses, sigmoid_cross_entropy, with_gradient
+from skae._engine.models import models_with_weights
+from skae._network.layers import Dense
+from skae._objective.penalties import CodeL1, KernelL2
+
+STRENGTHS = {KernelL2(): 0.05, CodeL1(): 0.3}
+SEED = tf.constant([3, 4])
+
+
+@pytest.mark.parametrize("n_features", [1, 15, 16, 50, 784])
+def test_cross_entropy_matches_keras(n_features):
+    rng = np.random.default_rng(0)
+    z = tf.constant(rng.normal(scale=8, size=(7, n_features)).astype(np.float32))
+    targets = rng.uniform(size=z.shape).astype(np.float32)
+    keras_loss = keras.losses.BinaryCrossentropy(from_logits=True, reduction=None)
+    for actual, expected in zip(
+        sigmoid_cross_entropy(targets, z), with_gradient(keras_loss)(targets, z), strict=True
+    ):
+        assert_allclose(actual, expected, rtol=1e-5, atol=1e-7)
+
+
+def test_cross_entropy_of_extreme_logits():
+    z = tf.constant([[-1e30, 1e30, -200, 200, 0, -0.0]], tf.float32)
+    targets = tf.constant([[0.0, 1, 0, 1, 0.5, 0.5]])
+    losses, slopes = sigmoid_cross_entropy(targets, z)
+    assert_allclose(losses, [np.log(2) / 3], rtol=1e-6)
+    assert_array_equal(slopes, np.zeros((1, 6)))
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_packing_returns_its_weights(flat):
+    """Weights, and gradients with respect to the variables, keep their places."""
+    network = make_spec(hidden_layer_sizes=(3,)).network
+    packing, weights = WeightPacking(network.shapes, flat=flat), random_weights(network)
+    packed = packing.pack(weights)
+    assert len(packed) == (1 if flat else 8)
+    variables = list(map(tf.constant, packed))
+    with tf.GradientTape() as tape:
+        tape.watch(variables)
+        tensors = packing.tensors(variables)
+    for unpacked in (packing.unpack(packed), tensors):
+        for actual, expected in zip(unpacked, weights, strict=True):
+            assert_array_equal(actual, expected)
+    gradients = tape.gradient(tensors, variables, output_gradients=list(map(tf.constant, weights)))
+    for gradient, array in zip(gradients, packed, strict=True):
+        assert_array_equal(gradient, array)
+
+
+# ---------------------------------------------------------------------- loss and gradients
+
+
+def make_batch(spec, *, seed=None):
+    """Draw a mini-batch with weights; its targets differ from its inputs."""
+    rng = np.random.default_rng(5)
+    shape = spec.batch_size, spec.network.n_features
+    inputs, targets = rng.uniform(0.1, 0.9, (2, *shape)).astype(np.float32)
+    weight = rng.choice([0, 0.5, 2], spec.batch_size)
+    strengths = [STRENGTHS[penalty] for penalty in spec.objective.penalties]
+    return Batch(
+        *(tf.constant(array, tf.float32) for array in (inputs, targets, weight, weight.sum())),
+        tf.constant(strengths, tf.float32) if strengths else None,
+        seed,
+    )
+
+
+def loss_and_gradients(program, batch):
+    """Compute with a compiled function; return the mean loss, and a gradient for each weight."""
+    loss, gradients = program._compile(program._loss_and_gradients)(batch)
+    gradients = program.packing.unpack([array.numpy() for array in gradients])
+    return float(loss / batch.total_weight), gradients
+
+
+@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize("optimizer", ["adam", "muon"])
+@pytest.mark.parametrize("hidden", [(), (5,), (7, 5)])
+@pytest.mark.parametrize("loss", ["binary_crossentropy", "mean_squared_error", "log_cosh"])
+def test_gradients_match_keras(loss, hidden, optimizer, jit):
+    """The tape over Keras' own layers and loss gives the same loss and gradients."""
+    spec = make_spec(
+        hidden_layer_sizes=hidden, loss=loss, optimizer=optimizer, output_activation="sigmoid"
+    )
+    batch = make_batch(spec)
+    model = models_with_weights(spec.network, random_weights(spec.network))[2]
+    keras_loss = keras.losses.get(loss)
+    with tf.GradientTape() as tape:
+        losses = keras_loss(batch.targets, model(batch.inputs))
+        expected = tf.reduce_sum(losses * batch.weight) / batch.total_weight
+    gradients = tape.gradient(expected, model.trainable_variables)
+
+    actual, ours = loss_and_gradients(make_program(spec, jit=jit), batch)
+    assert_allclose(actual, expected, rtol=1e-5)
+    for array, same in zip(ours, gradients, strict=True):
+        assert_allclose(array, same, rtol=1e-4, atol=1e-6)
+
+
+def numpy_loss(spec, weights, batch, masks):
+    """Compute the mean loss in float64: squared error and penalties, with given dropout masks."""
+    h, targets = (tensor.numpy().astype(np.float64) for tensor in (batch.inputs, batch.targets))
+    codes, rest, masks = None, iter(weights), iter(masks)
+    for place, layer in enumerate(spec.network.layers):
+        if isinstance(layer, Dense):
+            h = h @ next(rest) + next(rest)
+            h = np.tanh(h) if layer.activation == "tanh" else h
+        else:
+            h = h * next(masks)
+        codes = h if place == spec.network.n_encoder_layers - 1 else codes
+    penalties = {
+        KernelL2(): sum(np.square(kernel).sum() for kernel in weights[::2]),
+        CodeL1(): np.abs(codes).sum(axis=1),
+    }
+    losses = np.square(h - targets).mean(axis=1)
+    for penalty in spec.objective.penalties:
+        losses = losses + STRENGTHS[penalty] * penalties[penalty]
+    return np.average(losses, weights=batch.weight)
+
+
+def finite_differences(spec, batch, masks):
+    """Differentiate `numpy_loss` with respect to each weight."""
+    weights = [array.astype(np.float64) for array in random_weights(spec.network)]
+    gradients = [np.zeros_like(array) for array in weights]
+    for array, gradient in zip(weights, gradients, strict=True):
+        for i in np.ndindex(array.shape):
+            value = array[i]
+            array[i] = value + 1e-5
+            above = numpy_loss(spec, weights, batch, masks)
+            array[i] = value - 1e-5
+            gradient[i] = (above - numpy_loss(spec, weights, batch, masks)) / 2e-5
+            array[i] = value
+    return gradients
+
+
+def dropout_masks(network, n_rows, jit):
+    """Return the factors of each dropout layer, for the seed of the tests."""
+    mode = Mode(seed=SEED, algorithm="threefry" if jit else "philox")
+
+    def compute():
+        return [
+            apply(layer, [], tf.ones((n_rows, layer.n_inputs)), mode.at(place))
+            for place, layer in enumerate(network.layers)
+            if not isinstance(layer, Dense)
+        ]
+
+    return [mask.numpy().astype(np.float64) for mask in tf.function(compute, jit_compile=jit)()]
+
+
+@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize("optimizer", ["adam", "muon"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"penalties": (KernelL2(),)},
+        {"penalties": (CodeL1(),)},
+        {"dropout": 0.4},
+        {"penalties": (KernelL2(), CodeL1()), "dropout": 0.4, "hidden_layer_sizes": (7, 5)},
+    ],
+)
+def test_gradients_match_finite_differences(changes, optimizer, jit):
+    spec = make_spec(optimizer=optimizer, **changes)
+    masks = dropout_masks(spec.network, spec.batch_size, jit)
+    batch = make_batch(spec, seed=SEED if masks else None)
+    loss, gradients = loss_and_gradients(make_program(spec, jit=jit), batch)
+    weights = [array.astype(np.float64) for array in random_weights(spec.network)]
+
+    assert_allclose(loss, numpy_loss(spec, weights, batch, masks), rtol=1e-5)
+    expected = finite_differences(spec, batch, masks)
+    for array, same in zip(gradients, expected, strict=True):
+        assert_allclose(array, same, rtol=1e-3, atol=5e-6)
+    assert abs(expected[0]).max() > 1e-3
+
+
+def test_forward_returns_the_code():
+    spec = make_spec(hidden_layer_sizes=(7, 5), dropout=0.5, code_activation="tanh")
+    weights, rows = random_weights(spec.network), make_batch(spec).inputs
+    encoder, _, autoencoder = models_with_weights(spec.network, weights)
+    outputs = run_forward(spec.network, list(map(tf.constant, weights)), rows)
+    assert_allclose(outputs.code, encoder(rows), rtol=1e-5, atol=1e-6)
+    assert_allclose(outputs.logits, autoencoder(rows), rtol=1e-5, atol=1e-6)
+
+
+# ---------------------------------------------------------------------- choices
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "expected"),
+    [
+        (keras.optimizers.Adam(), True),
+        (keras.optimizers.SGD(momentum=0.9, global_clipnorm=1.0), True),
+        (keras.optimizers.Adam(clipnorm=1.0), False),  # clips each array by its own norm
+        (keras.optimizers.Lamb(), False),
+        (keras.optimizers.Muon(), False),
+    ],
+)
+def test_elementwise_optimizers_get_one_vector(optimizer, expected):
+    assert is_elementwise(optimizer) is expected
+
+
+@pytest.mark.parametrize(
+    ("loss", "activation", "expected"),
+    [
+        ("binary_crossentropy", "sigmoid", True),
+        (keras.losses.BinaryCrossentropy(name="mine"), "sigmoid", True),
+        (keras.losses.BinaryCrossentropy(label_smoothing=0.1), "sigmoid", False),
+        (keras.losses.BinaryCrossentropy(from_logits=True), "linear", False),
+        ("binary_crossentropy", "hard_sigmoid", False),
+        ("mean_squared_error", "sigmoid", False),
+    ],
+)
+def test_only_plain_cross_entropy_takes_logits(loss, activation, expected):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3, activation=activation)])
+    model.compile(loss=loss)
+    losses = row_losses(model, keras.activations.get(activation))
+    assert (losses is sigmoid_cross_entropy) is expected

@@ -1,0 +1,65 @@
+"""Checks for NaN, infinity and overflow name the first row that is wrong."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from skae._rows.finite import as_float32, check_finite, check_results, is_finite
+
+X = np.random.default_rng(0).normal(size=(6, 4))
+VALUES = [(np.nan, "NaN"), (np.inf, "infinity"), (-np.inf, "infinity")]
+
+
+def put(value, *places):
+    array = X.copy()
+    for place in places:
+        array[place] = value
+    return array
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble, ">f4"])
+def test_finite_rows_pass(dtype):
+    check_finite("X", X.astype(dtype))
+    check_finite("X", np.full((6, 4), np.finfo(dtype).max, dtype))  # the sum of squares overflows
+    check_finite("X", X[:0].astype(dtype))
+
+
+@pytest.mark.parametrize("dtype", [int, bool, np.uint8])
+def test_integers_pass(dtype):
+    check_finite("X", X.astype(dtype))
+
+
+@pytest.mark.parametrize("form", [np.array, np.asfortranarray, sparse.csr_array, sparse.csr_matrix])
+@pytest.mark.parametrize(("value", "noun"), VALUES)
+def test_first_wrong_value_is_named(value, noun, form):
+    rows = form(put(value, (5, 0), (3, 2), (3, 3)))
+    with pytest.raises(ValueError, match=f"^Input X contains {noun}: first in row 3, column 2"):
+        check_finite("X", rows)
+    with pytest.raises(ValueError, match=r"^Input X_val contains .*: first in row 103, column 2"):
+        check_finite("X_val", rows, start=100)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_results_name_the_row(value):
+    check_results(X, 0)
+    with pytest.raises(ValueError, match=r"for row 12 overflows float64\. Scale X like"):
+        check_results(put(value, (2, 1)), 10)
+    scores = put(value, (2, 1))[:, 1].astype(np.float32)
+    with pytest.raises(ValueError, match=r"for row 2 overflows float32\. Pass float64, or scale X"):
+        check_results(scores, 0)
+
+
+def test_is_finite():
+    with np.errstate(over="ignore", invalid="ignore"):
+        assert is_finite(X)
+        assert is_finite(np.full(3, 1e300))
+        assert not is_finite(put(np.nan, (5, 3)))
+        assert not is_finite(put(-np.inf, (5, 3)))
+
+
+def test_conversion_to_float32_overflows():
+    with as_float32():
+        X.astype(np.float32)
+    message = r"overflows float32.*largest number is 3\.4e\+38\. Scale the data"
+    with pytest.raises(ValueError, match=message), as_float32():
+        (1e39 * X).astype(np.float32)

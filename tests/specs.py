@@ -1,0 +1,49 @@
+"""Specs of small programs, and their weights, for tests of the engine."""
+
+import numpy as np
+
+from skae._engine.limits import Limits
+from skae._engine.program import Program
+from skae._engine.spec import ProgramSpec
+from skae._network.spec import mirrored
+from skae._objective.objective import Objective
+from skae._training.fit import initial_weights
+
+NETWORK = {
+    "n_features": 6, "hidden_layer_sizes": (5,), "n_components": 2, "activation": "tanh",
+    "code_activation": "linear", "output_activation": "linear", "dropout": 0.0,
+}  # fmt: skip
+OBJECTIVE = {"loss": "mean_squared_error", "loss_options": (), "penalties": ()}
+PROGRAM = {
+    "optimizer": "sgd", "optimizer_options": (), "metrics": (), "batch_size": 8,
+    "compute_dtype": "float32",
+}  # fmt: skip
+
+
+def make_spec(**changes):
+    """Describe a small program; ``changes`` are values by the names in the tables above."""
+    known = NETWORK | OBJECTIVE | PROGRAM
+    assert changes.keys() <= known.keys()
+    values = known | changes
+    objective = Objective(values["loss"], values["loss_options"], values["penalties"])
+    return ProgramSpec(
+        mirrored(**{name: values[name] for name in NETWORK}),
+        objective,
+        **{name: values[name] for name in PROGRAM},
+    )
+
+
+def make_program(spec, *, jit=False, seed=0):
+    """Make a program that has the weights of `random_weights`."""
+    program = Program(spec, jit, Limits())
+    program.reset(random_weights(spec.network, seed))
+    return program
+
+
+def random_weights(network, seed=0):
+    """Draw weights with random biases, so that no unit starts at a kink or dead."""
+    rng = np.random.default_rng(seed)
+    return [
+        array if array.ndim == 2 else rng.normal(0, 0.3, array.shape).astype(np.float32)
+        for array in initial_weights(network, seed)
+    ]
