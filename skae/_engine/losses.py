@@ -24,8 +24,8 @@ class Batch(NamedTuple):
     targets: Tensor
     weight: Tensor
     total_weight: Tensor
-    strengths: Tensor | None = None
-    seed: Tensor | None = None
+    strengths: Tensor = None
+    seed: Tensor = None
 
 
 GROUP = 16  # factors for each logarithm

@@ -13,7 +13,7 @@ Stamp = tuple[str, list[bytes]]  # an attribute as JSON, and its arrays
 
 
 class CallbackState:
-    """What a callback learns during training.
+    """The attributes of a callback that training changes.
 
     Numbers, text, arrays, and lists and dicts of these are kept.  Open files and other objects stay
     as the resumed fit makes them.  A text that existed before training is never restored, because

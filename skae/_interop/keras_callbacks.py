@@ -102,8 +102,8 @@ class KerasCallbacks(Watcher):
     changes that callbacks make to weights, learning rate and ``stop_training``.
 
     The fit calls shallow copies of the user's callbacks.  So the user's callbacks can be cloned,
-    pickled and used again, even if the copies open files.  The objects to which they refer (lists,
-    an Optuna trial) are shared.
+    pickled and used again, even if the copies open files.  Copy and original share the objects
+    that they refer to (lists, an Optuna trial).
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
 """One fit: epochs, learning rates, stopping, checkpoints.
 
-May import _engine and the rooms below it.
+This room may import _engine and the rooms below it.
 """

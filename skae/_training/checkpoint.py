@@ -37,7 +37,7 @@ class Checkpoint:
     path : str
         Absolute path of the file.
     identity : dict or None
-        What must be the same for a fit to continue from the file; see `fingerprint_fit`.
+        Facts that must not change if a fit is to continue from the file; see `fingerprint_fit`.
     saved : Saved or None
         The state of the fit; None if there is no file yet.
     head : bytes
@@ -51,7 +51,7 @@ class Checkpoint:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> "Checkpoint":
-        """Read a file; if there is none yet, return an empty checkpoint.
+        """Read a file, or return an empty checkpoint if the file does not exist yet.
 
         Raises
         ------
@@ -187,6 +187,7 @@ def _check_head(path: str, head: bytes) -> None:
 
 
 def head_of(body: bytes) -> bytes:
+    """Return the head of a file with this body: the format and a checksum."""
     digest = hashlib.blake2b(body, digest_size=DIGEST_BYTES).hexdigest()
     return FORMAT + digest.encode() + b"\n"
 
@@ -256,7 +257,7 @@ def _check_types(identity: Any, saved: Saved) -> None:
 
 
 def _difference(name: str, there: dict[str, Any], here: dict[str, Any]) -> str:
-    """Describe a difference between two fits; a checksum of data would not help a reader."""
+    """Describe a difference between two fits.  Checksums of data are left out."""
     values = [fit.get(name) for fit in (there, here)]
     if any(isinstance(value, dict) for value in values):
         return f"{name} differs"

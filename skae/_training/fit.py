@@ -76,7 +76,7 @@ def train(
     OSError
         If the checkpoint cannot be written.
     RuntimeError
-        If the strategy in whose scope this is called loses a worker.
+        If a worker is lost, of the strategy that is in scope.
     """
     strategy = current_strategy()
     jit = strategy is None and limits.pays_for_xla(spec, len(rows.index), plan.epochs)

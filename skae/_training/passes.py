@@ -27,7 +27,7 @@ class Pass:
     plan : Plan
         The plan of the fit.
     limits : Limits
-        Sizes of what the program gets at once.
+        Sizes of the chunks.
     epochs_at_once : int, default=1
         Number of epochs that one call of the program trains.
     """
@@ -47,7 +47,7 @@ class Pass:
         Parameters
         ----------
         epochs : sequence of int
-            Numbers of the epochs, which the random streams depend on.
+            Numbers of the epochs; the random streams depend on them.
         rates : ndarray of shape (n_steps,)
             The learning rate of each step of all epochs.
 

@@ -26,7 +26,7 @@ class Plan:
     seed : int
         Seed of every random stream.
     corruption : Corruption or None, default=None
-        What is done to the inputs.
+        The corruption of the inputs.
     strengths : tuple of float, default=()
         Weights of the objective's penalties.
     single_epoch : bool, default=False
@@ -48,7 +48,7 @@ class Plan:
 class State:
     """The state from which a later fit continues.
 
-    ``optimizer`` describes the optimizer to which ``optimizer_state`` belongs.
+    ``optimizer`` describes the optimizer that ``optimizer_state`` belongs to.
     """
 
     weights: list[Floats]
@@ -59,7 +59,7 @@ class State:
 
 
 class WatcherState(NamedTuple):
-    """What a checkpoint keeps of a watcher: values of JSON's types, and arrays."""
+    """The state of a watcher in a checkpoint: values of JSON's types, and arrays."""
 
     values: dict[str, Any]
     arrays: list[Array]
@@ -69,8 +69,8 @@ class WatcherState(NamedTuple):
 class Saved:
     """A fit after its last whole epoch: everything that it needs to continue from there.
 
-    ``rate_factor`` is the factor by which watchers have scaled the learning rates.  ``stopped``
-    tells whether training ended early.  ``watchers`` has the states by the names of the classes.
+    Watchers have scaled the learning rates by ``rate_factor``.  ``stopped`` tells whether training
+    ended early.  ``watchers`` has the states of watchers by the names of their classes.
     """
 
     weights: list[Floats]

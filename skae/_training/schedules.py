@@ -9,7 +9,7 @@ from skae._typing import Array, Floats
 
 Schedule = str | Callable[[Any], Any]
 
-# Peak rates at which a one-cycle or cosine schedule trains best; see docs/performance.md.
+# The best peak rates of a one-cycle or cosine schedule; see docs/performance.md.
 # The losses are means over the features, so plain gradients are small and SGD's rate is large.
 PEAKS = {
     "muon": 2e-2,

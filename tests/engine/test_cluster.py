@@ -24,7 +24,7 @@ def client(tmp_path_factory):
         local_directory=tmp_path_factory.mktemp("workers"),
     )
     with cluster, distributed.Client(cluster) as client:
-        client.amm.stop()  # keep what was scattered on all workers
+        client.amm.stop()  # keep scattered data on all workers
         yield client
 
 
@@ -35,7 +35,7 @@ def search(make_autoencoder, X):
 
 
 def score_or_die(estimator, X, y=None, *, killed_pid_file):
-    """Score; the first process to come to the last learning rate is killed, and leaves its id."""
+    """Score; kill the first process that reaches the last learning rate, after it wrote its id."""
     if estimator.learning_rate == 0.03:
         try:
             with open(killed_pid_file, "x") as file:
@@ -56,18 +56,18 @@ def assert_same_scores(ours, theirs):
     )
 
 
-def test_a_search_on_a_cluster_gives_the_scores_of_one_in_this_process(client, search, X):
+def test_search_on_cluster_keeps_scores(client, search, X):
     here = clone(search).set_params(n_jobs=1).fit(X)
     with joblib.parallel_config(backend="dask"):
         there = clone(search).fit(X)
 
     assert len(set(here.cv_results_["mean_test_score"])) == 6
     assert_same_scores(there, here)
-    # each worker has fitted; the search's own process has not served them
+    # each worker has fitted, so that this process did not fit for them
     assert all(client.run(lambda: "tensorflow" in __import__("sys").modules).values())
 
 
-def test_a_worker_killed_during_a_search_costs_no_result(client, search, X, tmp_path):
+def test_search_survives_killed_worker(client, search, X, tmp_path):
     killed_pid_file = tmp_path / "killed.pid"
     workers = set(client.run(os.getpid).values())
     here = clone(search).fit(X)

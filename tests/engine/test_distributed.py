@@ -1,4 +1,4 @@
-"""Fits on several devices and processes against one fit in this process."""
+"""Fits on several devices and processes against a fit in this process."""
 
 import json
 import os
@@ -15,7 +15,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from skae import DeepAutoencoder
 
-N_ROWS, BATCH, KILLED_AFTER, TIMEOUT = 131, 33, 3, 120  # 33: shares of 17 and 16, a last one of 32
+N_ROWS, BATCH, TIMEOUT = 131, 33, 300  # 33: shares of 17 and 16, a last one of 32
+LOST = "RuntimeError: Training stopped because a worker of MultiWorkerMirroredStrategy was lost"
 COMMON = """
 import json, os, sys, time
 import keras
@@ -55,6 +56,7 @@ cases = {
     "one row left over": {"batch_size": 130},
     "stopped early": {"loss": "mean_squared_error", "early_stopping": True, "n_iter_no_change": 1},
     "denoising": {"kind": DenoisingAutoencoder},
+    "penalised": {"alpha": 0.01, "code_penalty": 0.1},
 }
 results = {"replicas": strategy.num_replicas_in_sync}
 for name, params in cases.items():
@@ -74,6 +76,9 @@ pairs = zip(one._network.weights, two._network.weights, strict=True)
 results["epoch by epoch"] = [
     max(float(abs(a - b).max()) for a, b in pairs), one.history_, two.history_
 ]
+with strategy.scope():
+    dropout = [fit(make(dropout=0.3, random_state=seed)).history_ for seed in (0, 0, 1)]
+results["dropout"] = dropout
 n_programs = len(programs)
 again = fit(make(**params))
 with strategy.scope():
@@ -122,7 +127,7 @@ def start(program, *args, **environment):
 
 
 def finish(*processes):
-    """Wait; return each one's exit status, output and errors, and leave none behind."""
+    """Wait for processes, and end them; return the exit status, output and errors of each."""
     try:
         written = [process.communicate(timeout=TIMEOUT) for process in processes]
     finally:
@@ -164,13 +169,13 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def killed(folder):
-    """A fit whose second worker is killed at the end of its fourth epoch."""
+    """A fit; its second worker is killed at the end of the fourth epoch."""
     return finish(*start_workers(folder, KILL="1"))
 
 
 @pytest.fixture(scope="module")
 def resumed(folder, killed):
-    """The same fit, started again with one worker's checkpoint; the second comes late."""
+    """The same fit, started again from one worker's checkpoint; the second worker is late."""
     shutil.copy(Path(folder) / "0.ckpt", Path(folder) / "1.ckpt")
     return finish(*start_workers(folder, LATE="3"))
 
@@ -189,7 +194,7 @@ def fit_alone():
     return autoencoder.fit(X, sample_weight=weight, X_val=X[:50])
 
 
-def test_one_device_ends_with_the_weights_of_no_strategy(alone):
+def test_one_device_strategy_keeps_weights(alone):
     with tf.distribute.OneDeviceStrategy("/cpu:0").scope():
         there = fit_alone()
 
@@ -197,7 +202,7 @@ def test_one_device_ends_with_the_weights_of_no_strategy(alone):
         assert_allclose(array, expected, atol=1e-5)
 
 
-def test_another_strategy_is_refused_by_name():
+def test_other_strategies_are_refused():
     strategy = tf.distribute.experimental.CentralStorageStrategy()
 
     with strategy.scope(), pytest.raises(ValueError, match="got a CentralStorageStrategy"):
@@ -208,10 +213,10 @@ def test_another_strategy_is_refused_by_name():
     "case",
     [
         "muon", "metrics", "adam", "clipped", "averaged", "one row left over", "stopped early",
-        "denoising", "epoch by epoch",
+        "denoising", "penalised", "epoch by epoch",
     ],
 )  # fmt: skip
-def test_two_devices_end_with_the_weights_of_one(mirrored, case):
+def test_two_devices_match_one(mirrored, case):
     difference, alone, shared = mirrored[case]
 
     assert mirrored["replicas"] == 2
@@ -221,7 +226,17 @@ def test_two_devices_end_with_the_weights_of_one(mirrored, case):
         assert_allclose(shared[name], values, rtol=1e-5)
 
 
-def test_fits_in_and_out_of_a_scope_have_programs_and_bits_of_their_own(mirrored):
+def test_replicas_draw_dropout_from_seed(mirrored):
+    """Dropout on replicas is reproducible, but its masks are not those of one device."""
+    one, same, other = mirrored["dropout"]
+
+    assert one == same
+    assert one["loss"] != other["loss"]
+    assert one["loss"][-1] < one["loss"][0]
+
+
+def test_scopes_keep_their_programs(mirrored):
+    """A second fit in a scope, or outside of it, compiles nothing and has the bits of the first."""
     alone_is_same, shared_is_same, new_programs = mirrored["again"]
 
     assert alone_is_same
@@ -229,15 +244,15 @@ def test_fits_in_and_out_of_a_scope_have_programs_and_bits_of_their_own(mirrored
     assert new_programs == 0
 
 
-def test_a_killed_worker_is_an_error_on_the_others(killed):
+def test_killed_worker_stops_the_others(killed):
     (status, _, errors), (killed_status, *_) = killed
 
     assert killed_status == -9
     assert status == 1
-    assert "RuntimeError: Training stopped, as a worker of MultiWorkerMirroredStrategy" in errors
+    assert LOST in errors
 
 
-def test_workers_end_with_the_same_weights_which_are_those_of_one_process(folder, resumed, alone):
+def test_workers_match_one_process(folder, resumed, alone):
     assert [status for status, *_ in resumed] == [0, 0], resumed[0][2][-3000:]
     with np.load(folder / "0.npz") as first, np.load(folder / "1.npz") as second:
         for name, expected in zip(first.files, alone._network.weights, strict=True):
@@ -245,7 +260,7 @@ def test_workers_end_with_the_same_weights_which_are_those_of_one_process(folder
             assert_allclose(first[name], expected, atol=1e-5)
 
 
-def test_workers_record_the_history_of_one_process(resumed, alone):
+def test_workers_share_the_history(resumed, alone):
     first, second = [json.loads(out.splitlines()[0]) for _, out, _ in resumed]
 
     assert first == second
@@ -254,23 +269,23 @@ def test_workers_record_the_history_of_one_process(resumed, alone):
         assert_allclose(first[name], values, rtol=1e-5)
 
 
-def test_workers_that_are_given_different_things_are_told_on_each(resumed):
+def test_differing_workers_are_refused(resumed):
     for _, out, _ in resumed:
         assert "differ in: random_state (set an integer); X and X_clean; parameters;" in out
 
 
 @pytest.mark.parametrize("index", [0, 1])
-def test_a_worker_that_never_comes_is_an_error_that_names_it_within_the_time(folder, index):
+def test_absent_worker_is_named_in_time(folder, index):
     [(status, out, errors)] = finish(*start_workers(folder, indices=(index,), patience=2))
 
     assert status == 1
     assert 2 <= float(out) < 5
-    assert "TimeoutError: Of 2 workers 1 did not come within 2 s: " in errors
+    assert "TimeoutError: 1 of 2 workers did not connect within 2 s: " in errors
     assert f"worker {1 - index} (127.0.0.1:" in errors
 
 
 @pytest.mark.parametrize("where", ["IDLE", "IDLE_IN_A_CALLBACK"])
-def test_a_worker_that_comes_but_does_not_train_is_an_error_within_the_time(tmp_path, where):
+def test_idle_worker_stops_the_others(tmp_path, where):
     first, idle = start_workers(tmp_path, patience=4, **{where: "60"})
     [(status, _, errors)] = finish(first)
     idled_on = idle.poll() is None
@@ -279,5 +294,5 @@ def test_a_worker_that_comes_but_does_not_train_is_an_error_within_the_time(tmp_
 
     assert idled_on
     assert status == 1
-    assert "RuntimeError: Training stopped, as a worker of MultiWorkerMirroredStrategy" in errors
+    assert LOST in errors
     assert "DeadlineExceededError" in errors

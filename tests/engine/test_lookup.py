@@ -12,7 +12,7 @@ def fitted(request, make_autoencoder, X):
     return make_autoencoder(request.param).fit(X)
 
 
-def test_keras_models_predict_what_the_estimator_does(fitted, X):
+def test_keras_models_match_the_estimator(fitted, X):
     codes = fitted.transform(X)
 
     assert_allclose(fitted.encoder_.predict(X, verbose=0), codes, atol=1e-5)
@@ -26,9 +26,10 @@ def test_keras_models_predict_what_the_estimator_does(fitted, X):
         {"hidden_layer_sizes": ()},
         {"hidden_layer_sizes": (9, 8, 7), "activation": "gelu", "code_activation": "tanh"},
         {"output_activation": "softmax", "loss": "kl_divergence"},
+        {"hidden_layer_sizes": (9, 8), "dropout": 0.5},
     ],
 )
-def test_keras_models_predict_what_other_networks_do(params, make_autoencoder, X):
+def test_keras_models_match_other_networks(params, make_autoencoder, X):
     estimator = make_autoencoder(epochs=1, **params).fit(X)
 
     assert_allclose(estimator.encoder_(X), estimator.transform(X), atol=1e-5)
@@ -45,14 +46,14 @@ def test_keras_models_share_their_weights(fitted, X):
     assert_allclose(fitted.autoencoder_(X), 0.5)  # the sigmoid of zero
 
 
-def test_changing_a_keras_model_does_not_change_the_estimator(fitted, X):
+def test_estimator_keeps_its_weights(fitted, X):
     codes = fitted.transform(X)
     fitted.encoder_.set_weights([0 * weight for weight in fitted.encoder_.get_weights()])
 
     assert_array_equal(fitted.transform(X), codes)
 
 
-def test_keras_models_are_ordinary_ones(fitted, capsys):
+def test_keras_models_are_ordinary(fitted, capsys):
     import keras
 
     for model in (fitted.encoder_, fitted.decoder_, fitted.autoencoder_):
@@ -65,7 +66,7 @@ def test_keras_models_are_ordinary_ones(fitted, capsys):
     assert fitted.autoencoder_.count_params() == 64 * 16 + 16 + 16 * 4 + 4 + 4 * 16 + 16 + 17 * 64
 
 
-def test_keras_models_are_built_once_and_anew_after_a_fit(make_autoencoder, X):
+def test_keras_models_are_built_once(make_autoencoder, X):
     estimator = make_autoencoder().fit(X)
     encoder = estimator.encoder_
     assert estimator.encoder_ is encoder
@@ -75,7 +76,7 @@ def test_keras_models_are_built_once_and_anew_after_a_fit(make_autoencoder, X):
     assert_allclose(estimator.encoder_(X), estimator.transform(X), atol=1e-5)
 
 
-def test_keras_models_can_be_saved_and_trained_further(make_autoencoder, X, tmp_path):
+def test_keras_models_save_and_train(make_autoencoder, X, tmp_path):
     import keras
 
     estimator = make_autoencoder().fit(X)

@@ -1,4 +1,4 @@
-"""Workers that meet before TensorFlow's strategy is made: here as threads, with real sockets."""
+"""Workers that meet before they make TensorFlow's strategy; threads with sockets stand for them."""
 
 import os
 import signal
@@ -30,7 +30,7 @@ def addresses():
 
 @pytest.fixture
 def arrive(addresses):
-    """Let a worker come after a while, on a thread; its future has the error, or None."""
+    """Return a function that starts a worker on a thread; its future has the error, or None."""
 
     def come(index, after, timeout):
         time.sleep(after)
@@ -48,7 +48,7 @@ def resolver(addresses, index, kind="worker", **others):
 
 
 def connect(address, seconds=10):
-    """Connect as soon as somebody listens."""
+    """Connect as soon as a worker listens."""
     host, port = address.split(":")
     end = time.monotonic() + seconds
     while True:
@@ -61,7 +61,7 @@ def connect(address, seconds=10):
 
 
 @pytest.mark.parametrize("delays", [(0, 0, 0), (1, 0, 0.5), (0, 0.5, 1)])
-def test_workers_that_come_at_any_time_wait_for_the_last(arrive, delays):
+def test_workers_wait_for_the_last(arrive, delays):
     start = time.monotonic()
     workers = [arrive(index, after) for index, after in enumerate(delays)]
 
@@ -70,20 +70,20 @@ def test_workers_that_come_at_any_time_wait_for_the_last(arrive, delays):
 
 
 @pytest.mark.parametrize("lost", [0, 1, 2])
-def test_the_error_comes_in_time_and_names_who_is_missing(arrive, addresses, lost):
+def test_error_names_missing_worker_in_time(arrive, addresses, lost):
     start = time.monotonic()
     workers = [arrive(index, timeout=1.0) for index in range(3) if index != lost]
 
     for worker in workers:
         with pytest.raises(
-            TimeoutError, match=rf"did not come within 1 s: .*worker {lost}"
+            TimeoutError, match=rf"did not connect within 1 s: .*worker {lost}"
         ) as info:
             worker.result()
         assert f"worker {lost} ({addresses[lost]})" in str(info.value)
     assert 1 <= time.monotonic() - start < 4
 
 
-def test_a_worker_that_gave_up_is_missing_when_the_last_one_comes(arrive):
+def test_worker_that_left_is_missing(arrive):
     first, second, third = arrive(0, timeout=3), arrive(1, timeout=0.5), arrive(2, 1.5, timeout=1.5)
 
     with pytest.raises(TimeoutError, match=r"worker 2 "):
@@ -93,7 +93,7 @@ def test_a_worker_that_gave_up_is_missing_when_the_last_one_comes(arrive):
             worker.result()
 
 
-def test_a_worker_that_gave_up_may_come_again(arrive):
+def test_worker_that_left_may_return(arrive):
     first, second = arrive(0), arrive(1, timeout=0.5)
     with pytest.raises(TimeoutError):
         second.result()
@@ -103,9 +103,9 @@ def test_a_worker_that_gave_up_may_come_again(arrive):
     assert [worker.result() for worker in (first, *others)] == [None] * 3
 
 
-def test_a_first_worker_that_gave_up_may_come_again(arrive):
+def test_first_worker_that_left_may_return(arrive):
     others = [arrive(1)]
-    with pytest.raises(TimeoutError, match=r"did not come within 0\.01 s"):
+    with pytest.raises(TimeoutError, match=r"did not connect within 0\.01 s"):
         arrive(0, timeout=0.01).result()
 
     others.append(arrive(2))
@@ -114,7 +114,7 @@ def test_a_first_worker_that_gave_up_may_come_again(arrive):
     assert [worker.result() for worker in (first, *others)] == [None] * 3
 
 
-def test_a_worker_that_falls_silent_is_missing(arrive, addresses, monkeypatch):
+def test_silent_worker_is_missing(arrive, addresses, monkeypatch):
     monkeypatch.setattr("skae._engine.distributed.rendezvous.PATIENCE", 0.3)
     first, second = arrive(0, timeout=1.5), arrive(1, timeout=1)
     with connect(addresses[0]) as silent:
@@ -128,7 +128,7 @@ def test_a_worker_that_falls_silent_is_missing(arrive, addresses, monkeypatch):
 @pytest.mark.parametrize(
     "said", [b"GET / HTTP/1.1\r\n\r\n", b"skae 1 of 2\n", b"skae 0 of 3\n", b""]
 )
-def test_strangers_take_nobodys_place(arrive, addresses, said):
+def test_strangers_replace_no_worker(arrive, addresses, said):
     first = arrive(0)
     with connect(addresses[0]) as stranger:
         stranger.sendall(said)
@@ -140,7 +140,7 @@ def test_strangers_take_nobodys_place(arrive, addresses, said):
     assert [worker.result() for worker in (first, *others)] == [None] * 3
 
 
-def test_a_stranger_at_the_first_workers_address_is_not_taken_for_it(arrive, addresses):
+def test_stranger_is_not_the_first_worker(arrive, addresses):
     with socket.create_server(("127.0.0.1", int(addresses[0].split(":")[1]))) as server:
         worker = arrive(1, timeout=1)
         peer, _ = server.accept()
@@ -151,14 +151,14 @@ def test_a_stranger_at_the_first_workers_address_is_not_taken_for_it(arrive, add
             worker.result()
 
 
-def test_a_port_in_use_is_an_error_at_once(addresses):
+def test_port_in_use_is_refused(addresses):
     port = int(addresses[0].split(":")[1])
     with socket.create_server(("", port)), pytest.raises(OSError, match=str(port)):
         wait_for_workers(cluster_resolver=resolver(addresses, 0))
 
 
 @pytest.mark.parametrize("index", [0, 1])
-def test_ctrl_c_ends_the_wait(addresses, index):
+def test_interrupt_ends_the_wait(addresses, index):
     timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
 
@@ -166,7 +166,7 @@ def test_ctrl_c_ends_the_wait(addresses, index):
         wait_for_workers(20, cluster_resolver=resolver(addresses, index))
 
 
-def test_a_chief_is_the_first_of_the_workers():
+def test_chief_is_the_first_worker():
     chief, worker = free_addresses(2)
 
     def come(kind):
@@ -178,7 +178,7 @@ def test_a_chief_is_the_first_of_the_workers():
         wait_for_workers(0.1, cluster_resolver=resolver([worker], 0, chief=[chief]))
 
 
-def test_who_has_nobody_to_wait_for_goes_on(addresses, monkeypatch):
+def test_single_worker_does_not_wait(addresses, monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
 
     wait_for_workers()
@@ -191,5 +191,5 @@ def test_parameters_are_checked(addresses):
         wait_for_workers(0)
     with pytest.raises(TypeError, match="timeout must be a number; got '1'"):
         wait_for_workers("1")
-    with pytest.raises(ValueError, match="address of worker 0 must be of the form host:port"):
+    with pytest.raises(ValueError, match="address of worker 0 must have the form host:port"):
         wait_for_workers(cluster_resolver=resolver(["localhost", addresses[1]], 1))

@@ -276,7 +276,7 @@ def test_callbacks_are_cloned_and_pickled(make_autoencoder, X, tmp_path):
 
 
 def test_objects_of_callbacks_are_shared(make_autoencoder, X):
-    """A list to which a callback refers is the user's own list."""
+    """If a callback refers to a list, the fit appends to the user's own list."""
 
     class Collect(C.Callback):
         def __init__(self, losses):

@@ -1,27 +1,33 @@
 """NumPy inference against Keras."""
 
 import itertools
-import pickle
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
-from skae._network import inference as _forward
+from skae._interop.keras_models import eager_fallback
 from skae._network.activations import ACTIVATIONS
 from skae._network.inference import Network
+from skae._network.layers import Dense, Dropout
+from skae._network.spec import NetworkSpec, mirrored
 
 
-def make(sizes=(10, 7, 3, 7, 10), activations=("relu", "linear", "relu", "sigmoid"), dtype="f4"):
+def make(
+    sizes=(10, 7, 3, 7, 10), activations=("relu", "linear", "relu", "sigmoid"), **kwargs
+):  # fmt: skip
+    """Make a dense network with random weights."""
     rng = np.random.default_rng(0)
-    weights = []
-    for rows, columns in itertools.pairwise(sizes):
-        weights += [
-            rng.normal(size=(rows, columns), scale=0.5).astype(dtype),
-            rng.normal(size=columns, scale=0.5).astype(dtype),
-        ]
-    return Network(weights, activations, len(activations) // 2)
+    pairs = zip(itertools.pairwise(sizes), activations, strict=True)
+    layers = [Dense(*widths, activation) for widths, activation in pairs]
+    weights = [
+        rng.normal(size=shape, scale=0.5).astype(np.float32)
+        for layer in layers
+        for shape in layer.shapes
+    ]
+    spec = NetworkSpec(tuple(layers), len(layers) // 2)
+    return Network(spec, weights, eager_fallback, **kwargs)
 
 
 @pytest.fixture
@@ -38,7 +44,7 @@ def by_hand(network, X):
     return codes, 1 / (1 + np.exp(-(hidden @ kernels[3] + biases[3])))
 
 
-def test_encode_decode_and_reconstruct_are_the_layers_in_turn(X):
+def test_network_applies_its_layers(X):
     X = X.astype(np.float64)
     network = make()
     codes, outputs = by_hand(network, X)
@@ -49,32 +55,20 @@ def test_encode_decode_and_reconstruct_are_the_layers_in_turn(X):
     assert_allclose(network.scores(X), -((X - outputs) ** 2).mean(axis=1), rtol=1e-10)
 
 
-@pytest.mark.parametrize("name", sorted(ACTIVATIONS))
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_every_activation_is_that_of_keras(name, dtype):
-    import keras
+def test_dropout_does_nothing_at_inference(X):
+    plain = make()
+    pairs = [(layer, Dropout(layer.n_outputs, 0.5)) for layer in plain.spec.layers]
+    spec = NetworkSpec(tuple(itertools.chain(*pairs)), 4)
+    network = Network(spec, plain.weights, eager_fallback)
 
-    h = np.concatenate([np.linspace(-8, 8, 1001), [0.0, -0.0, -60, 60, 1e-6, -1e-6]])
-    h = h.astype(dtype).reshape(19, 53)
-    with np.errstate(over="raise", invalid="raise"):
-        ours = ACTIVATIONS[name](h.copy())
-    theirs = np.asarray(keras.activations.get(name)(h))
-
-    assert ours.dtype == dtype
-    assert_allclose(ours, theirs, rtol=2e-5, atol=2e-6)
-
-
-@pytest.mark.parametrize("name", ["sigmoid", "tanh", "softplus", "silu", "gelu", "selu", "softmax"])
-def test_activations_bear_extreme_inputs(name):
-    h = np.array([[-1e30, -1e4, 0, 1e4, 1e30]], np.float32)
-    with np.errstate(over="raise", invalid="raise"):
-        ours = ACTIVATIONS[name](h.copy())
-
-    assert np.isfinite(ours).all()
+    assert_array_equal(network.encode(X), plain.encode(X))
+    assert_array_equal(network.decode(X[:, :3]), plain.decode(X[:, :3]))
+    assert_array_equal(network.scores(X), plain.scores(X))
 
 
 @pytest.mark.parametrize("activation", ["hard_swish", "log_sigmoid"])
-def test_an_activation_without_a_numpy_form_runs_through_keras(activation, make_autoencoder, X):
+def test_keras_computes_other_activations(activation, X):
+    """Activations without a NumPy form are computed by Keras."""
     import keras
 
     network = make(activations=(activation, "linear", activation, "linear"))
@@ -87,7 +81,7 @@ def test_an_activation_without_a_numpy_form_runs_through_keras(activation, make_
     )
 
 
-def test_an_activation_may_be_a_function(X):
+def test_activation_may_be_a_function(X):
     import keras
 
     network = make(activations=(lambda h: keras.ops.maximum(h, 0.0), "linear", "relu", "sigmoid"))
@@ -96,10 +90,10 @@ def test_an_activation_may_be_a_function(X):
 
 
 @pytest.mark.parametrize("n_rows", [0, 1, 63, 64, 65, 200])
-def test_blocks_of_rows_change_nothing(n_rows, X, monkeypatch):
-    network, X = make(), X.astype(np.float64)
-    whole = network.encode(X)
-    monkeypatch.setattr(_forward, "BLOCK_BYTES", 1)  # the smallest blocks
+def test_blocks_change_no_result(n_rows, X):
+    X = X.astype(np.float64)
+    whole = make().encode(X)
+    network = make(block_bytes=1)  # the smallest blocks
 
     assert network.encode(X[:n_rows]).shape == (n_rows, 3)
     assert_allclose(network.encode(X[:n_rows]), whole[:n_rows], rtol=1e-12, atol=1e-14)
@@ -116,7 +110,7 @@ def test_results_do_not_share_memory(X):
     assert_array_equal(first, before)
 
 
-def test_weights_and_input_are_left_alone(X):
+def test_weights_and_input_stay_unchanged(X):
     network = make(activations=("tanh", "softplus", "selu", "softmax"))
     weights, rows = [weight.copy() for weight in network.weights], X.copy()
     network.reconstruct(X)
@@ -130,7 +124,7 @@ def test_weights_and_input_are_left_alone(X):
 
 @pytest.mark.parametrize("container", [sparse.csr_matrix, sparse.csr_array])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_sparse_rows_are_encoded_as_dense_ones(container, dtype, X):
+def test_sparse_rows_match_dense_rows(container, dtype, X):
     network = make()
     dense = np.where(X > 0.5, X, 0).astype(dtype)
     rtol = 1e-4 if dtype == np.float32 else 1e-10
@@ -150,22 +144,45 @@ def test_other_dtypes_are_computed_in_float64(dtype, X):
     assert_allclose(network.encode(X), codes, rtol=1e-10, atol=1e-12)
 
 
-def test_a_pickle_holds_the_weights_once(X):
-    network = make(sizes=(10, 500, 3, 500, 10))
-    network.encode(X.astype(np.float64))  # casts every weight to float64
-    size = sum(weight.nbytes for weight in network.weights)
-
-    assert len(pickle.dumps(network)) < 1.1 * size + 2000
-    assert_array_equal(pickle.loads(pickle.dumps(network)).encode(X), network.encode(X))
-
-
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("form", [np.asarray, np.float32, sparse.csr_array])
-def test_a_row_that_is_not_finite_is_an_error_and_no_warning(bad, form, make_autoencoder, X):
+def test_infinite_row_is_refused(bad, form, make_autoencoder, X):
     fitted = make_autoencoder().fit(X)
     spoilt = X.copy()
     spoilt[7, 3] = bad
     for use in (fitted.transform, fitted.reconstruct, fitted.score_samples, fitted.score):
         with pytest.raises(ValueError, match=r"Input X contains (NaN|infinity)"):
             use(form(spoilt))
+
+
+# ---------------------------------------------------------------------- specs
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.25])
+def test_mirrored_network(dropout):
+    """The decoder mirrors the encoder, with dropout after each hidden layer."""
+    spec = mirrored(
+        9, (7, 5), 3, activation="relu", code_activation="tanh", output_activation="sigmoid",
+        dropout=dropout,
+    )  # fmt: skip
+    assert (spec.n_features, spec.n_components) == (9, 3)
+    assert spec.widths == (9, 7, 5, 3, 5, 7, 9)
+    assert spec.activations == ("relu", "relu", "tanh", "relu", "relu", "sigmoid")
+    encoder, decoder = spec.layers[: spec.n_encoder_layers], spec.layers[spec.n_encoder_layers :]
+    places = [1, 3] if dropout else []
+    for half in (encoder, decoder):
+        found = [place for place, layer in enumerate(half) if isinstance(layer, Dropout)]
+        assert found == places
+    assert spec.is_random is bool(dropout)
+    assert spec.dense_encoder == [Dense(9, 7, "relu"), Dense(7, 5, "relu"), Dense(5, 3, "tanh")]
+    assert spec.shapes == [(9, 7), (7,), (7, 5), (5,), (5, 3), (3,), (3, 5), (5,), (5, 7), (7,),
+                           (7, 9), (9,)]  # fmt: skip
+    by_layer = spec.by_layer(spec.shapes)
+    assert [len(items) for items in by_layer] == [len(layer.shapes) for layer in spec.layers]
+    assert list(itertools.chain(*by_layer)) == spec.shapes
+
+
+def test_flops_count_products():
+    """A product of width n to m takes 2 n m operations a row, and its bias and activation 2 m."""
+    assert Dense(784, 128).flops == 2 * 784 * 128 + 2 * 128

@@ -22,7 +22,7 @@ SIZES = {"n_components": 2, "hidden_layer_sizes": (4,), "epochs": 2, "random_sta
 
 
 def estimators():
-    """Yield fitted estimators whose states hold different kinds of values."""
+    """Yield fitted estimators with different kinds of state."""
     yield skae.DeepAutoencoder(**SIZES, early_stopping=True, metrics="mse").fit(X)
     yield skae.DenoisingAutoencoder(**SIZES, noise_scale=0.1).partial_fit(X).partial_fit(X)
     yield skae.DeepAutoencoder(

@@ -68,10 +68,7 @@ def test_rooms_import_downwards():
         room, below = room_of(module), room_of(other)
         if room is None or room == below:
             continue
-        if room in BESIDE:
-            allowed = BESIDE[room]
-        else:
-            allowed = set(ROOMS[ROOMS.index(room) :])
+        allowed = BESIDE[room] if room in BESIDE else set(ROOMS[ROOMS.index(room) :])
         if below not in allowed:
             wrong.append(f"{module} imports {other}")
     assert wrong == []

@@ -8,9 +8,10 @@ import sys
 import weakref
 
 import pytest
+from specs import make_spec
 
 from skae._engine.cache import ProgramCache
-from skae._engine.spec import Architecture
+from skae._objective.penalties import CodeL1, KernelL2
 
 needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 SCRIPT = """
@@ -59,19 +60,24 @@ def test_memory_stays_flat_over_500_structures():
     assert max(megabytes[20:]) - megabytes[19] < 20
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "muon"])
-def test_evicted_program_frees_its_graphs(optimizer):
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"optimizer": "adam"},
+        {"optimizer": "muon"},
+        {"dropout": 0.5},
+        {"penalties": (KernelL2(), CodeL1())},
+    ],
+)
+def test_evicted_program_frees_its_graphs(changes):
     sizes = itertools.count(2)
     cache = ProgramCache(max_size=1)
     graphs = []
     for _ in range(2):
-        architecture = Architecture(
-            6, (), next(sizes), "relu", "linear", "linear", "mean_squared_error", optimizer,
-            (), (), 8,
-        )  # fmt: skip
-        with cache.borrow(architecture, False) as program:
-            graphs.append(weakref.ref(program.train.graph))
-            graphs.append(weakref.ref(program.evaluate.graph))
+        spec = make_spec(n_components=next(sizes), hidden_layer_sizes=(4,), **changes)
+        with cache.borrow(spec, False) as program:
+            graphs.append(weakref.ref(program._compiled_train.graph))
+            graphs.append(weakref.ref(program._compiled_evaluate.graph))
     del program
     gc.collect()
 
@@ -82,10 +88,8 @@ def test_variables_share_one_name():
     """TensorFlow keeps 60 kB for each name of a variable, for the life of the process."""
     cache = ProgramCache(max_size=2)
     for beta in (0.8, 0.9):
-        architecture = Architecture(
-            6, (), 2, "relu", "linear", "linear", "mean_squared_error", "adam",
-            (), (("optimizer__beta_1", beta),), 8,
-        )  # fmt: skip
-        with cache.borrow(architecture, False) as program:
+        options = (("beta_1", beta),)
+        spec = make_spec(hidden_layer_sizes=(), optimizer="adam", optimizer_options=options)
+        with cache.borrow(spec, False) as program:
             names = {v.value.name for v in program.model.variables + program.optimizer.variables}
             assert len(names) == 1

@@ -10,17 +10,20 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import special
 
-from skae import DeepAutoencoder
+from skae import DeepAutoencoder, GaussianNoise
 from skae._engine.lookup import ACTIVATIONS, LOSSES, OPTIMIZERS
 from skae._engine.models import compiled_autoencoder, models_with_weights
-from skae._engine.spec import Architecture
+from skae._interop.keras_models import eager_fallback
 from skae._network.inference import Network
-from skae._network.layers import initial_weights
+from skae._network.layers import Dense
+from skae._network.spec import NetworkSpec
 from skae._rows.rows import Rows
-from skae._training.fit import train
+from skae._training.fit import initial_weights, train
 from skae._training.plan import Plan, State
+from skae._training.seeds import Stream, generator
+from tests.specs import make_spec
 
-N_ROWS, N_FEATURES, BATCH, SEED = 40, 6, 16, 7  # the last batch has 8 rows
+N_ROWS, N_FEATURES, BATCH, SEED = 40, 6, 16, 1  # the last batch has 8 rows
 UNSUITABLE_LOSSES = {  # these do not compare two rows of numbers
     "CTC", "CategoricalGeneralizedCrossEntropy", "Circle", "Dice", "Loss",
     "SparseCategoricalCrossentropy", "Tversky",
@@ -34,63 +37,56 @@ def X():
     return np.random.default_rng(0).uniform(0.01, 0.99, (N_ROWS, N_FEATURES)).astype(np.float32)
 
 
-def make_spec(**kwargs):
-    defaults = {
-        "n_features": N_FEATURES, "hidden_layer_sizes": (5,), "n_components": 2,
-        "activation": "tanh", "code_activation": "linear", "output_activation": "sigmoid",
-        "loss": "mean_squared_error", "optimizer": "sgd", "metrics": (), "options": (),
-        "batch_size": BATCH,
-    }  # fmt: skip
-    return Architecture(**(defaults | kwargs))
+def describe(**changes):
+    return make_spec(**({"output_activation": "sigmoid", "batch_size": BATCH} | changes))
 
 
-def first_weights(architecture):
+def first_weights(spec):
     """Return weights with random biases, so that no unit starts at a kink or dead."""
     rng = np.random.default_rng(3)
     return [
         (2 * array if array.ndim == 2 else rng.normal(0, 0.5, array.shape)).astype(np.float32)
-        for array in initial_weights(architecture, SEED)
+        for array in initial_weights(spec.network, SEED)
     ]
 
 
-def train_with_skae(architecture, X, weight=None, targets=None, **kwargs):
-    defaults = {"optimizer": "sgd", "learning_rate": 0.01, "schedule": "constant", "seed": SEED}
+def train_with_skae(
+    spec, X, weight=None, targets=None, learning_rate=0.01, epochs=2, corruption=None
+):
     rows = Rows(X, targets, weight, np.arange(len(X)))
-    plan = Plan(**(defaults | {"epochs": 2} | kwargs))
-    return train(architecture, rows, plan, start=State(first_weights(architecture)))
+    plan = Plan(epochs, "sgd", learning_rate, "constant", SEED, corruption)
+    return train(spec, rows, plan, start=State(first_weights(spec)))
 
 
 def train_with_model_fit(
-    architecture, X, weight=None, targets=None, learning_rate=0.01, epochs=2, noise_scale=None,
-    clip=None,
-):  # fmt: skip
+    spec, X, weight=None, targets=None, learning_rate=0.01, epochs=2, corruption=None
+):
     """Train the model that scikeras builds, with the weights, batches and noise of skae."""
-    model = compiled_autoencoder(architecture)
+    model = compiled_autoencoder(spec)
     model.run_eagerly = True
-    model.set_weights(first_weights(architecture))
+    model.set_weights(first_weights(spec))
     model.optimizer.learning_rate = learning_rate
     targets, losses = X if targets is None else targets, []
     for epoch in range(epochs):
-        rng = np.random.default_rng([SEED, epoch])
-        order = rng.permutation(len(X))
+        order = generator(SEED, Stream.ORDER, epoch).permutation(len(X))
         inputs = X[order]
-        if noise_scale is not None:
-            batches = [inputs[i : i + BATCH] for i in range(0, len(X), BATCH)]
-            noise = [rng.standard_normal(batch.shape, np.float32) for batch in batches]
-            inputs = inputs + np.float32(noise_scale) * np.concatenate(noise)
+        if corruption is not None:
+            noise = generator(SEED, Stream.NOISE, epoch)
+            batches = np.split(inputs, range(BATCH, len(X), BATCH))
+            inputs = np.concatenate([corruption.corrupt(batch, noise) for batch in batches])
         losses += model.fit(
-            inputs if clip is None else np.clip(inputs, *clip), targets[order], BATCH, verbose=0,
-            shuffle=False, sample_weight=None if weight is None else weight[order],
+            inputs, targets[order], BATCH, verbose=0, shuffle=False,
+            sample_weight=None if weight is None else weight[order],
         ).history["loss"]  # fmt: skip
     return model.get_weights(), losses
 
 
-def assert_matches_model_fit(architecture, X, rtol=1e-3, atol=2e-5, **kwargs):
-    ours = train_with_skae(architecture, X, **kwargs)
-    weights, losses = train_with_model_fit(architecture, X, **kwargs)
+def assert_matches_model_fit(spec, X, rtol=1e-3, atol=2e-5, **kwargs):
+    ours = train_with_skae(spec, X, **kwargs)
+    weights, losses = train_with_model_fit(spec, X, **kwargs)
     for array, same in zip(ours.weights, weights, strict=True):
         assert_allclose(array, same, rtol=rtol, atol=atol)
-    assert abs(ours.weights[0] - first_weights(architecture)[0]).max() > 10 * atol
+    assert abs(ours.weights[0] - first_weights(spec)[0]).max() > 10 * atol
     assert_allclose(ours.history["loss"], losses, rtol=1e-4)
     return ours
 
@@ -101,7 +97,7 @@ def assert_matches_model_fit(architecture, X, rtol=1e-3, atol=2e-5, **kwargs):
 @pytest.mark.parametrize("name", sorted(OPTIMIZERS))
 def test_optimizers_match_model_fit(name, X):
     rate = {"adadelta": 10.0, "sgd": 1.0, "adagrad": 0.1}.get(name, 0.01)
-    assert_matches_model_fit(make_spec(optimizer=name), X, learning_rate=rate)
+    assert_matches_model_fit(describe(optimizer=name), X, learning_rate=rate)
 
 
 @pytest.mark.parametrize(
@@ -125,41 +121,42 @@ def test_optimizers_match_model_fit(name, X):
 )
 def test_optimizer_options_match_model_fit(optimizer, options, epochs, X):
     """Decay, regularisation, clipping, accumulation and averaging match, all at a high rate."""
-    routed = tuple((f"optimizer__{name}", value) for name, value in sorted(options.items()))
-    architecture = make_spec(optimizer=optimizer, options=routed)
+    spec = describe(optimizer=optimizer, optimizer_options=tuple(sorted(options.items())))
     rate = {"sgd": 1.0, "muon": 0.1}.get(optimizer, 0.03)
-    assert_matches_model_fit(architecture, X, learning_rate=rate, epochs=epochs, atol=1e-4)
-    plain = train_with_skae(make_spec(optimizer=optimizer), X, learning_rate=rate, epochs=epochs)
-    penalised = train_with_skae(architecture, X, learning_rate=rate, epochs=epochs)
+    assert_matches_model_fit(spec, X, learning_rate=rate, epochs=epochs, atol=1e-4)
+    plain = train_with_skae(describe(optimizer=optimizer), X, learning_rate=rate, epochs=epochs)
+    penalised = train_with_skae(spec, X, learning_rate=rate, epochs=epochs)
     assert abs(plain.weights[0] - penalised.weights[0]).max() > 1e-4
 
 
 @pytest.mark.parametrize("name", sorted(LOSSES.keys() - UNSUITABLE_LOSSES))
 def test_losses_match_model_fit(name, X):
-    assert_matches_model_fit(make_spec(loss=name, optimizer="adam"), X)
+    assert_matches_model_fit(describe(loss=name, optimizer="adam"), X)
 
 
 @pytest.mark.parametrize("loss", ["binary_crossentropy", "mean_squared_error", "log_cosh"])
 def test_sample_weights_match_model_fit(loss, X):
     weight = np.random.default_rng(1).choice([0.5, 1, 3], N_ROWS).astype(np.float32)
-    ours = train_with_skae(make_spec(loss=loss), X, weight, learning_rate=0.5, epochs=1)
+    ours = train_with_skae(describe(loss=loss), X, weight, learning_rate=0.5, epochs=1)
     # skae divides the loss of a batch by the sum of its weights, Keras by its number of rows
-    order = np.random.default_rng([SEED, 0]).permutation(N_ROWS)
+    order = generator(SEED, Stream.ORDER, 0).permutation(N_ROWS)
     for i in range(0, N_ROWS, BATCH):
         weight[order[i : i + BATCH]] /= weight[order[i : i + BATCH]].mean()
-    theirs, _ = train_with_model_fit(make_spec(loss=loss), X, weight, learning_rate=0.5, epochs=1)
+    theirs, _ = train_with_model_fit(describe(loss=loss), X, weight, learning_rate=0.5, epochs=1)
     for array, same in zip(ours.weights, theirs, strict=True):
         assert_allclose(array, same, rtol=1e-3, atol=2e-5)
 
 
 @pytest.mark.parametrize("clip", [None, (0, 1)])
 def test_noise_matches_model_fit(clip, X):
-    assert_matches_model_fit(make_spec(optimizer="adam"), X, noise_scale=0.5, clip=clip)
+    assert_matches_model_fit(
+        describe(optimizer="adam"), X, corruption=GaussianNoise(0.5, clip=clip)
+    )
 
 
 def test_clean_targets_match_model_fit(X):
     """Training on pairs of corrupted and clean rows matches."""
-    assert_matches_model_fit(make_spec(optimizer="adam"), X - 0.5, targets=X)
+    assert_matches_model_fit(describe(optimizer="adam"), X - 0.5, targets=X)
 
 
 # ---------------------------------------------------------------------- refusals
@@ -223,13 +220,13 @@ LOSSES_IN_NUMPY = {
 }
 
 
-def finite_differences(architecture, X, loss):
+def finite_differences(spec, X, loss):
     """Return the gradients of the mean loss in float64, computed without TensorFlow."""
-    weights = [array.astype(np.float64) for array in first_weights(architecture)]
+    weights = [array.astype(np.float64) for array in first_weights(spec)]
     X = X.astype(np.float64)
 
     def mean_loss():
-        network = Network(weights, architecture.activations, architecture.n_encoder_layers)
+        network = Network(spec.network, weights, eager_fallback)
         return loss(X, network.reconstruct(X)).mean()
 
     gradients = [np.zeros_like(array) for array in weights]
@@ -244,19 +241,19 @@ def finite_differences(architecture, X, loss):
     return gradients
 
 
-def assert_gradients(after, architecture, X):
+def assert_gradients(after, spec, X):
     """Compare with skae's gradient: the change of the weights in one SGD step at rate 1."""
-    expected = finite_differences(architecture, X, LOSSES_IN_NUMPY[architecture.loss])
-    for before, array, gradient in zip(first_weights(architecture), after, expected, strict=True):
+    expected = finite_differences(spec, X, LOSSES_IN_NUMPY[spec.objective.loss])
+    for before, array, gradient in zip(first_weights(spec), after, expected, strict=True):
         assert_allclose(before - array, gradient, rtol=1e-3, atol=5e-6)
     assert abs(expected[0]).max() > 1e-3
 
 
 @pytest.mark.parametrize("loss", LOSSES_IN_NUMPY)
 def test_gradients_match_finite_differences(loss, X):
-    architecture = make_spec(loss=loss)
-    after = train_with_skae(architecture, X[:BATCH], learning_rate=1.0, epochs=1).weights
-    assert_gradients(after, architecture, X[:BATCH])
+    spec = describe(loss=loss)
+    after = train_with_skae(spec, X[:BATCH], learning_rate=1.0, epochs=1).weights
+    assert_gradients(after, spec, X[:BATCH])
 
 
 # sparsemax is left out.  For some inputs Keras' version returns zeros only, and thus no gradient,
@@ -265,9 +262,9 @@ def test_gradients_match_finite_differences(loss, X):
 def test_step_of_every_activation(name, X):
     """One step of training matches Model.fit and finite differences."""
     output = "linear" if name == "exponential" else name  # two exponentials in a row overflow
-    architecture = make_spec(activation=name, output_activation=output)
-    after = assert_matches_model_fit(architecture, X[:BATCH], learning_rate=1.0, epochs=1).weights
-    assert_gradients(after, architecture, X[:BATCH])
+    spec = describe(activation=name, output_activation=output)
+    after = assert_matches_model_fit(spec, X[:BATCH], learning_rate=1.0, epochs=1).weights
+    assert_gradients(after, spec, X[:BATCH])
 
 
 # ---------------------------------------------------------------------- inference
@@ -276,10 +273,11 @@ def test_step_of_every_activation(name, X):
 @pytest.mark.parametrize("name", sorted(set(ACTIVATIONS) - UNSUITABLE_ACTIVATIONS))
 def test_inference_matches_keras(name):
     rng = np.random.default_rng(0)
-    weights, names = first_weights(make_spec()), (name, "linear", "tanh", name)
+    layers = Dense(6, 5, name), Dense(5, 2), Dense(2, 5, "tanh"), Dense(5, 6, name)
+    spec = NetworkSpec(layers, n_encoder_layers=2)
     X = rng.normal(size=(200, N_FEATURES)).astype(np.float32)
-    network = Network(weights, names, 2)
-    encoder, decoder, autoencoder = models_with_weights(network.layer_sizes, names, 2, weights)
+    network = Network(spec, first_weights(describe()), eager_fallback)
+    encoder, decoder, autoencoder = models_with_weights(spec, network.weights)
     codes = network.encode(X)
     for ours, theirs in (
         (codes, encoder(X)),

@@ -1,4 +1,4 @@
-"""`Watcher`: the events of a fit, and `Running`: what a watcher sees of it."""
+"""`Watcher`: the events of a fit, and `Running`: the fit as a watcher sees it."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -9,7 +9,7 @@ from skae._typing import Floats
 
 
 class Running(Protocol):
-    """A fit while it runs, as its watchers see it."""
+    """A running fit, as its watchers see it."""
 
     @property
     def first_epoch(self) -> int:
@@ -81,7 +81,7 @@ class Watcher:
         return []
 
     def state(self) -> WatcherState | None:
-        """Return what a checkpoint must keep, if anything."""
+        """Return the state for a checkpoint, or None without any."""
         return None
 
     def restore(self, state: WatcherState) -> None:

@@ -20,8 +20,8 @@ def mlflow_loggers(past: History) -> list["MlflowLogger"]:
 class MlflowLogger(Watcher):
     """Log each epoch's numbers to the active run, if there is one and autologging is on.
 
-    MLflow patches scikit-learn's classes.  So it records what a `Pipeline` does, but not what the
-    steps of the pipeline do.  The second fit in a run, of another fold for example, is logged as
+    MLflow patches scikit-learn's classes.  So it records the fit of a `Pipeline`, but not the fits
+    of the pipeline's steps.  The second fit in a run, of another fold for example, is logged as
     ``loss_2``, the third as ``loss_3``.
 
     Parameters
