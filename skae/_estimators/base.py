@@ -240,7 +240,7 @@ class BaseAutoencoder(
 
         Dropout of one rate after all hidden layers becomes ``dropout``, an L2 penalty on all
         kernels becomes ``alpha``, and an L1 penalty on the code becomes ``code_penalty``, unless
-        ``params`` sets these.  A warning names all else that would act in training.
+        ``params`` sets these.  A warning names all other effects that layers have in training.
 
         `fit` trains a new network of the same widths, and `partial_fit` continues from this one.
         If the decoder does not mirror the encoder, the parameters describe the encoder alone: the
@@ -271,7 +271,7 @@ class BaseAutoencoder(
         Warns
         -----
         UserWarning
-            If a layer has a regularizer, a constraint or noise that no parameter stands for.
+            If a layer has a regularizer, a constraint or noise, and no parameter has its effect.
 
         Examples
         --------

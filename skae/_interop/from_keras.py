@@ -1,4 +1,4 @@
-"""The network in a user's Keras models, and what of their training an estimator can repeat."""
+"""Reading a user's Keras models: their network, and parameters of an estimator."""
 
 import warnings
 from collections.abc import Callable, Collection, Iterator
@@ -44,8 +44,7 @@ def read(encoder: Any, decoder: Any, given: Collection[str] = ()) -> tuple[Netwo
     Warns
     -----
     UserWarning
-        If training the estimator would differ from training the models, because no parameter
-        stands for a layer's regularizer, constraint or noise.
+        If a layer has a regularizer, a constraint or noise, and no parameter has its effect.
     """
     halves = _read_half("encoder", encoder), _read_half("decoder", decoder)
     _check_sizes(*halves)
@@ -53,8 +52,8 @@ def read(encoder: Any, decoder: Any, given: Collection[str] = ()) -> tuple[Netwo
     lost = list(lost_in_training(halves, {*found, *given}))
     if lost:
         warnings.warn(
-            "A fit of the estimator leaves out what no parameter stands for: "
-            f"{', '.join(lost)}. transform and reconstruct are not affected.",
+            "No parameter of the estimator has these effects of the models, so a fit will not have "
+            f"them: {', '.join(lost)}. The results of transform and reconstruct are the same.",
             stacklevel=3,
         )
     found = {name: value for name, value in found.items() if name not in given}

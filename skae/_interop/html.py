@@ -9,10 +9,10 @@ from skae._network.inference import Network
 from skae._network.layers import Dense, Dropout, Layer
 
 
-# A private protocol of scikit-learn, the only one that this package uses: there is no public way to
-# draw the parts of an estimator that are not estimators.  scikit-learn 1.7 to 1.9 calls
-# ``_sk_visual_block_`` if an estimator has it, and reads these attributes of the result.  If this
-# raises an error, scikit-learn draws its own box instead.
+# This is a private protocol of scikit-learn, the only one that skae uses.  The reason: no public
+# function draws parts of an estimator that are not estimators themselves.  scikit-learn 1.7 to 1.9
+# calls ``_sk_visual_block_`` if an estimator has it, and reads these attributes of the result.  If
+# that raises an error, scikit-learn draws its own box instead.
 @dataclass(frozen=True)
 class Block:
     """A box of the diagram, or boxes one below the other.

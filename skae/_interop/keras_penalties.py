@@ -21,7 +21,7 @@ INERT = (
     layers.Flatten, layers.Reshape,
 )  # fmt: skip
 
-# What Keras' layers may have that acts in training only.
+# Attributes of Keras' layers that act in training only.
 ATTRIBUTES = [
     f"{weight}_{kind}"
     for kind in ("regularizer", "constraint")
@@ -46,7 +46,7 @@ Halves = tuple[Half, Half]
 
 
 def training_parameters(halves: Halves) -> dict[str, float]:
-    """Return the parameters that act as the layers' dropout and penalties do."""
+    """Return the parameters that have the effect of the layers' dropout and penalties."""
     encoder, _ = halves
     found = {
         "dropout": _common_dropout(halves),
@@ -57,9 +57,10 @@ def training_parameters(halves: Halves) -> dict[str, float]:
 
 
 def _common_dropout(halves: Halves) -> float:
-    """Return the rate of the dropout after all hidden layers, or 0 if it differs or is elsewhere.
+    """Return the rate of the dropout after all hidden layers, or 0.
 
-    A scaling that cannot be folded is a hidden layer, too, and has no dropout.
+    It is 0 if rates differ, or if there is dropout elsewhere.  It is also 0 if a scaling cannot be
+    folded, because this scaling becomes a hidden layer without dropout.
     """
     rates: set[tuple[float, ...]] = set()
     for half in halves:
@@ -89,7 +90,7 @@ def _common_l2(dense: Iterable[Any]) -> float:
 
 
 def _code_layers(encoder: Half) -> list[Any]:
-    """Return the layers that put out the code: the last that computes, and those after it."""
+    """Return the layers whose output is the code: the last that computes, and those after it."""
     places = [place for place, layer in enumerate(encoder.layers) if type(layer) not in INERT]
     return list(encoder.layers[places[-1] :])
 
@@ -97,8 +98,8 @@ def _code_layers(encoder: Half) -> list[Any]:
 def _code_l1(code: Iterable[Any]) -> float:
     """Return the weight of the L1 penalty of the code, or 0.
 
-    A Keras version without the mean sums the penalty over a mini-batch, so that its weight depends
-    on the size of the mini-batches.  The models do not tell this size.
+    An older Keras sums the penalty over a mini-batch.  Its weight then depends on the size of the
+    mini-batches, which the models do not tell.
     """
     if not _is_mean():
         return 0.0
@@ -125,11 +126,13 @@ def _l1_l2(regularizer: Any) -> tuple[float, float]:
     config: Mapping[str, Any] = regularizer.get_config() if type(regularizer) in kinds else {}
     if not config:
         return np.nan, np.nan
-    return float(config.get("l1", 0.0)), float(config.get("l2", 0.0))
+    # Keras keeps some in float32: 0.009999999776482582 is the user's 0.01
+    l1, l2 = (float(f"{config.get(name, 0.0):.7g}") for name in ("l1", "l2"))
+    return l1, l2
 
 
 def lost_in_training(halves: Halves, parameters: Collection[str]) -> Iterator[str]:
-    """Describe what acts in training only, unless it is one of ``parameters``."""
+    """Describe the effects in training only, except those that ``parameters`` name."""
     code = _code_layers(halves[0])
     for name, half in zip(("encoder", "decoder"), halves, strict=True):
         for layer in half.layers:
@@ -139,7 +142,7 @@ def lost_in_training(halves: Halves, parameters: Collection[str]) -> Iterator[st
 
 
 def _training_only(layer: Any, *, on_code: bool) -> Iterator[tuple[str, str]]:
-    """Yield what a layer does in training only, each with the parameter for it or an empty name."""
+    """Yield the effects that a layer has in training only, each with its parameter or ""."""
     if type(layer) in NOISES and (layer.stddev if hasattr(layer, "stddev") else layer.rate):
         yield "noise", "dropout" if type(layer) is layers.Dropout else ""
     parameters = {"kernel_regularizer": "alpha"}

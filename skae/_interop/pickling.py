@@ -46,7 +46,8 @@ Values = dict[str, Any]
 class Unavailable:
     """Takes the place of a parameter that cannot be restored in this process.
 
-    It keeps what the file holds, ``config`` in JSON or ``content`` in a pickle, for the next file.
+    It keeps the content of the file for the next file: ``config`` in JSON, or ``content`` in a
+    pickle.
     """
 
     def __init__(
@@ -88,13 +89,13 @@ def check_available(params: Mapping[str, Any]) -> None:
     for name, value in params.items():
         if isinstance(value, Unavailable):
             raise ValueError(
-                f"{name} could not be loaded with this estimator: {value.reason}.  Make it "
+                f"{name} could not be loaded with this estimator: {value.reason}. Make it "
                 f"importable and load the file again, or call set_params({name}=...)."
             )
 
 
 def pack(attributes: Values) -> Values:
-    """Turn an estimator's attributes into a state, in which objects of the user are unchanged."""
+    """Turn an estimator's attributes into a state; objects of the user stay unchanged."""
     state = {name: value for name, value in attributes.items() if name not in DROPPED}
     if "_network" in state:
         state["_network"], activations = _pack_network(state["_network"], state)

@@ -187,6 +187,7 @@ def _check_head(path: str, head: bytes) -> None:
 
 
 def head_of(body: bytes) -> bytes:
+    """Return the head of a file with this body: the format and a checksum."""
     digest = hashlib.blake2b(body, digest_size=DIGEST_BYTES).hexdigest()
     return FORMAT + digest.encode() + b"\n"
 
