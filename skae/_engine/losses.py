@@ -17,15 +17,25 @@ class Batch(NamedTuple):
 
     ``total_weight`` is the weight of all rows of the mini-batch.  ``strengths`` are the weights of
     the penalties, or None without penalties.  ``seed`` is None at validation, and in networks that
-    are not random.
+    are not random.  ``shift`` and ``scale`` are those of a `Conditioning`, or None without one.
     """
 
     inputs: Tensor
     targets: Tensor
     weight: Tensor
     total_weight: Tensor
-    strengths: Tensor | None = None
-    seed: Tensor | None = None
+    strengths: Tensor = None
+    shift: Tensor = None
+    scale: Tensor = None
+    seed: Tensor = None
+
+    def conditioned(self, rows: Tensor) -> Tensor:
+        """Return rows as the network sees them."""
+        return rows if self.shift is None else (rows - self.shift) * (1 / self.scale)
+
+    def unconditioned(self, outputs: Tensor) -> Tensor:
+        """Return the network's outputs in the units of the rows."""
+        return outputs if self.shift is None else outputs * self.scale + self.shift
 
 
 GROUP = 16  # factors for each logarithm
