@@ -17,7 +17,7 @@ class Batch(NamedTuple):
 
     ``total_weight`` is the weight of all rows of the mini-batch.  ``strengths`` are the weights of
     the penalties, or None without penalties.  ``seed`` is None at validation, and in networks that
-    are not random.
+    are not random.  ``shift`` and ``scale`` are those of a `Conditioning`, or None without one.
     """
 
     inputs: Tensor
@@ -25,7 +25,17 @@ class Batch(NamedTuple):
     weight: Tensor
     total_weight: Tensor
     strengths: Tensor = None
+    shift: Tensor = None
+    scale: Tensor = None
     seed: Tensor = None
+
+    def conditioned(self, rows: Tensor) -> Tensor:
+        """Return rows as the network sees them."""
+        return rows if self.shift is None else (rows - self.shift) * (1 / self.scale)
+
+    def unconditioned(self, outputs: Tensor) -> Tensor:
+        """Return the network's outputs in the units of the rows."""
+        return outputs if self.shift is None else outputs * self.scale + self.shift
 
 
 GROUP = 16  # factors for each logarithm

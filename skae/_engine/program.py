@@ -3,7 +3,7 @@
 import functools
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,21 @@ from skae._process import defer_interrupts
 from skae._typing import Array, Floats, Tensor
 
 N_STEPS = tf.TensorSpec((), tf.int32)
+
+
+class Values(NamedTuple):
+    """Arguments that only some programs need; the others ignore them.
+
+    ``strengths`` are the weights of the objective's penalties.  ``shift`` and ``scale`` are those
+    of a `Conditioning`.
+    """
+
+    strengths: Sequence[float] = ()
+    shift: Array | None = None
+    scale: float = 1.0
+
+
+NONE = Values()
 
 
 class Program:
@@ -82,7 +97,7 @@ class Program:
         weight: Tensor,
         rates: Floats,
         n_steps: int,
-        strengths: Sequence[float] = (),
+        values: Values = NONE,
         seeds: Array | None = None,
     ) -> Tensor:
         """Train on a chunk of mini-batches.
@@ -97,8 +112,8 @@ class Program:
             A learning rate for each mini-batch.
         n_steps : int
             Number of mini-batches to train on, from the first one.
-        strengths : sequence of float, default=()
-            Weights of the objective's penalties.
+        values : Values, default=NONE
+            What some programs need besides.
         seeds : int32 array of shape (n_batches, 2), default=None
             A seed for each mini-batch.  Only networks that are random take seeds.
 
@@ -108,10 +123,8 @@ class Program:
             The sum of the weighted losses of each mini-batch, penalties included; zero for those
             that it was not trained on.
         """
-        extra = [] if seeds is None else [seeds]
-        return self._compiled_train(
-            inputs, targets, weight, rates, n_steps, *self._strengths(strengths), *extra
-        )
+        extra = self._extra(values, seeds)
+        return self._compiled_train(inputs, targets, weight, rates, n_steps, *extra)
 
     def evaluate(
         self,
@@ -119,15 +132,29 @@ class Program:
         targets: Tensor,
         weight: Tensor,
         n_steps: int,
-        strengths: Sequence[float] = (),
+        values: Values = NONE,
     ) -> Tensor:
         """Compute the losses of a chunk of mini-batches; the arguments are those of `train`."""
-        return self._compiled_evaluate(
-            inputs, targets, weight, n_steps, *self._strengths(strengths)
-        )
+        return self._compiled_evaluate(inputs, targets, weight, n_steps, *self._extra(values))
 
-    def _strengths(self, strengths: Sequence[float]) -> list[Floats]:
-        return [np.array(strengths, np.float32)] if len(strengths) else []
+    def _extra(self, values: Values, seeds: Array | None = None) -> list[Array]:
+        """Return the arguments that this program needs besides, in the order of `_extra_specs`."""
+        given = {**values._asdict(), "seeds": seeds}
+        names = self._extra_specs(random=seeds is not None)
+        return [np.asarray(given[n], np.int32 if n == "seeds" else np.float32) for n in names]
+
+    def _extra_specs(self, *, random: bool) -> dict[str, Any]:
+        """Describe the arguments that not every program needs."""
+        spec, specs = self.spec, {}
+        if spec.objective.penalties:
+            specs["strengths"] = tf.TensorSpec((len(spec.objective.penalties),))
+        if spec.conditioned:
+            specs["shift"] = tf.TensorSpec((spec.network.n_features,))
+            specs["scale"] = tf.TensorSpec(())
+        if random:
+            steps = self.chunk_steps if self.jit else None
+            specs["seeds"] = tf.TensorSpec((steps, 2), tf.int32)
+        return specs
 
     @functools.cached_property
     def _compiled_train(self) -> Callable[..., Tensor]:
@@ -136,16 +163,15 @@ class Program:
         It is a concrete function, because TensorFlow mistakes the first traces of several
         ``tf.function`` of one method for retraces, and warns.
         """
-        steps = self._specs()[1].shape[0]
-        rates, seeds = tf.TensorSpec((steps,)), tf.TensorSpec((steps, 2), tf.int32)
-        random = [seeds] if self.spec.network.is_random else []
-        specs = (*self._specs(), rates, N_STEPS, *self._strengths_spec(), *random)
-        return self._trace(self._train, *specs)
+        rates = tf.TensorSpec(self._specs()[1].shape[:1])
+        extra = self._extra_specs(random=self.spec.network.is_random).values()
+        return self._trace(self._train, *self._specs(), rates, N_STEPS, *extra)
 
     @functools.cached_property
     def _compiled_evaluate(self) -> Callable[..., Tensor]:
         """The compiled `_evaluate`."""
-        return self._trace(self._evaluate, *self._specs(), N_STEPS, *self._strengths_spec())
+        extra = self._extra_specs(random=False).values()
+        return self._trace(self._evaluate, *self._specs(), N_STEPS, *extra)
 
     def _specs(self) -> tuple[Any, Any, Any]:
         """Describe inputs, targets and weights.
@@ -157,15 +183,13 @@ class Program:
         batches = tf.TensorSpec((steps, self.spec.batch_size, self.spec.network.n_features))
         return batches, batches, tf.TensorSpec((steps, self.spec.batch_size))
 
-    def _strengths_spec(self) -> list[Any]:
-        penalties = self.spec.objective.penalties
-        return [tf.TensorSpec((len(penalties),))] if penalties else []
-
-    def _split_extra(self, extra: Sequence[Tensor]) -> tuple[Tensor | None, Tensor | None]:
-        """Return the strengths and the seeds; None stands for a missing one."""
-        rest = list(extra)
-        strengths = rest.pop(0) if self.spec.objective.penalties else None
-        return strengths, rest.pop() if rest else None
+    def _batch(self, i: Tensor, chunk: Sequence[Tensor], extra: Sequence[Tensor]) -> Batch:
+        """Take the ``i``-th mini-batch of a chunk; ``extra`` has seeds only in training."""
+        named = dict(zip(self._extra_specs(random=True), extra, strict=False))
+        if "seeds" in named:
+            named["seed"] = named.pop("seeds")[i]
+        inputs, targets, weight = (array[i] for array in chunk)
+        return Batch(inputs, targets, weight, tf.reduce_sum(weight), **named)
 
     def _trace(self, function: Callable[..., Tensor], *specs: Any) -> Callable[..., Tensor]:
         try:
@@ -256,11 +280,9 @@ class Program:
         *extra: Tensor,
     ) -> Tensor:
         self.n_traces += 1
-        strengths, seeds = self._split_extra(extra)
 
         def step(i: Tensor) -> Tensor:
-            total, seed = tf.reduce_sum(weight[i]), None if seeds is None else seeds[i]
-            batch = Batch(inputs[i], targets[i], weight[i], total, strengths, seed)
+            batch = self._batch(i, (inputs, targets, weight), extra)
             loss, gradients = self._loss_and_gradients(batch)
             # This makes the update depend on the loss.  Otherwise the loss may still read the last
             # bias, so that XLA cannot update in place and copies all weights in every step.
@@ -282,11 +304,10 @@ class Program:
     def _evaluate(
         self, inputs: Tensor, targets: Tensor, weight: Tensor, n_steps: Tensor, *extra: Tensor
     ) -> Tensor:
-        values, (strengths, _) = self._values(), self._split_extra(extra)
+        values = self._values()
 
         def step(i: Tensor) -> Tensor:
-            total = tf.reduce_sum(weight[i])
-            return self._loss(values, Batch(inputs[i], targets[i], weight[i], total, strengths))
+            return self._loss(values, self._batch(i, (inputs, targets, weight), extra))
 
         return run_steps(step, n_steps, weight)
 
@@ -319,7 +340,7 @@ class Program:
         weights = self.packing.tensors(values)
         spec = self.spec
         mode = Mode(spec.compute_dtype, batch.seed, "threefry" if self.jit else "philox")
-        logits, code = run_forward(spec.network, weights, batch.inputs, mode)
+        logits, code = run_forward(spec.network, weights, batch.conditioned(batch.inputs), mode)
         if not spec.objective.penalties:
             return [logits]
         return [logits, sum_penalties(spec.objective, batch, weights, code)]
@@ -327,9 +348,9 @@ class Program:
     def _compared(self, logits: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the sum of the rows' weighted losses, and its gradient with respect to logits."""
         if self.spec.metrics:
-            outputs = self._output(logits)
+            outputs = batch.unconditioned(self._output(logits))
             self.model.compute_metrics(batch.inputs, batch.targets, outputs, batch.weight)
-        losses, slopes = self._row_losses(batch.targets, logits)
+        losses, slopes = self._row_losses(batch.conditioned(batch.targets), logits)
         return tf.reduce_sum(losses * batch.weight), slopes * batch.weight[:, None]
 
 

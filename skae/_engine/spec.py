@@ -34,6 +34,8 @@ class ProgramSpec:
         Number of rows in a mini-batch.
     compute_dtype : str, default="float32"
         Data type of the factors of the layers' matrix products.
+    conditioned : bool, default=False
+        Whether the network sees rows that are shifted and scaled by a `Conditioning`.
     """
 
     network: NetworkSpec
@@ -43,6 +45,7 @@ class ProgramSpec:
     metrics: tuple[Hashable, ...]
     batch_size: int
     compute_dtype: str = "float32"
+    conditioned: bool = False
 
     @property
     def batch_bytes(self) -> int:

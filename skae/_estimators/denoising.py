@@ -38,7 +38,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         ``corruption`` is None.
     clip : {"auto"}, tuple of (float, float) or None, default="auto"
         Lowest and highest value of the noisy rows.  "auto" is (0, 1) if all values to reconstruct
-        are in [0, 1], else None, which does not limit them.  Only used if ``corruption`` is None.
+        fill [0, 1], else None, which does not limit them.  Only used if ``corruption`` is None.
     {training}
     {routed}
 

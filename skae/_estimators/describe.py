@@ -65,6 +65,7 @@ def describe(
         metrics=tuple(_frozen("metrics", metric) for metric in _as_list(params["metrics"])),
         batch_size=_batch_size(params["batch_size"], n_rows),
         compute_dtype=compute_dtype(),
+        conditioned=output == "linear" and objective.degree is not None,
     )
 
 

@@ -20,8 +20,8 @@ activation : str or callable, default="relu"
 code_activation : str or callable, default="linear"
     Activation of the code.
 output_activation : {"auto"}, str or callable, default="auto"
-    Activation of the last layer.  "auto" is "sigmoid" if all values to reconstruct are in [0, 1],
-    else "linear".
+    Activation of the last layer.  "auto" is "sigmoid" if the values to reconstruct fill [0, 1]: all
+    are in it, and they take up at least half of it.  Else "auto" is "linear".
 dropout : float, default=0
     Share of the values of each hidden layer that a training step sets to zero, in [0, 1).
     `transform` and the other methods use all values.
@@ -36,8 +36,8 @@ code_penalty : float, default=0
     ``code_activation="relu"``, many are exactly zero."""
 TRAINING = """\
 loss : {"auto"}, str, Keras loss class, instance or function, default="auto"
-    Loss that training minimises.  "auto" is "binary_crossentropy" if all values to reconstruct are
-    in [0, 1] and the output is a sigmoid, else "mean_squared_error".  A function takes
+    Loss that training minimises.  "auto" is "binary_crossentropy" if the values to reconstruct
+    fill [0, 1] and the output is a sigmoid, else "mean_squared_error".  A function takes
     ``(y_true, y_pred)`` and returns a value for each row.
 optimizer : str, Keras optimizer class or instance, default="muon"
     A name such as "muon", "adam", "adadelta" or "sgd", a class, or an instance.  With a name or a
@@ -65,7 +65,8 @@ n_iter_no_change : int, default=10
     Early stopping stops after this number of epochs in which the validation loss did not fall by
     more than ``tol``.
 tol : float, default=1e-4
-    Smallest improvement that early stopping counts, in units of the loss.  At least 0.
+    Smallest improvement that early stopping counts, in units of the loss.  At least 0.  For squared
+    and absolute errors with a linear output, it is relative to rows with a variance of one.
 metrics : str, Keras metric or list of these, default=None
     Metrics that ``history_`` records after each epoch.  They are weighted by the weights of the
     rows.
@@ -111,6 +112,10 @@ Training computes in float32.  After ``keras.config.set_dtype_policy("mixed_bflo
 computes matrix products in bfloat16.  `transform` and `inverse_transform` compute and return
 float32 for float32 input, and float64 for everything else.  They use NumPy, so that a pickled
 estimator works without TensorFlow.
+
+With a linear output and a squared or absolute error, the network sees rows with a mean of zero and
+a variance of one; shift and scale become part of its weights.  So units do not change what is
+learnt.  ``history_`` is in the units of X, and penalties are relative to a variance of one.
 
 Fits that differ only in data, seed, learning rate or penalties share one compiled program.
 

@@ -1,5 +1,6 @@
 """One call of `fit` or `partial_fit`: check, describe, train, set the fitted attributes."""
 
+import dataclasses
 import functools
 import warnings
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skae._checks import make_seed, unchanged_on_error
 from skae._corruption.base import Corruption
 from skae._engine.spec import ProgramSpec
+from skae._estimators.assessment import calibrate, warn_unless_converged
 from skae._estimators.describe import describe, penalty_weights
 from skae._estimators.inputs import (
     check_clean,
@@ -22,6 +24,7 @@ from skae._estimators.inputs import (
 from skae._estimators.parameters import check_parameters
 from skae._estimators.routing import routed_parameters
 from skae._interop.keras_models import eager_fallback
+from skae._network.conditioning import Conditioning
 from skae._network.inference import Network
 from skae._process import check_not_forked
 from skae._rows.rows import Rows, ValueRange, split_rows
@@ -56,7 +59,7 @@ class Data:
 class Job:
     """A fit, checked and described.
 
-    ``bounded`` is True if all values to reconstruct are in [0, 1].  ``past`` is the history of the
+    ``bounded`` is True if the values to reconstruct fill [0, 1].  ``past`` is the history of the
     fits that this one continues.
     """
 
@@ -74,7 +77,7 @@ def fit(estimator: Any, data: Data, *, single_epoch: bool = False) -> None:
     """Fit an estimator; leave it unchanged if that fails."""
     check_not_forked()
     with unchanged_on_error(estimator):
-        result: TrainResult = _fit(estimator, data, single_epoch)
+        job, result = _fit(estimator, data, single_epoch)
     if result.interrupted:
         warnings.warn(
             f"Training was interrupted after {estimator.n_iter_} whole epochs; the estimator "
@@ -82,18 +85,24 @@ def fit(estimator: Any, data: Data, *, single_epoch: bool = False) -> None:
             ConvergenceWarning,
             stacklevel=3,
         )
+    elif not single_epoch:
+        warn_unless_converged(estimator._network, job.rows, result.history)
 
 
 @with_callbacks
-def _fit(estimator: Any, data: Data, single_epoch: bool) -> TrainResult:
+def _fit(estimator: Any, data: Data, single_epoch: bool) -> tuple[Job, TrainResult]:
     job = _describe_job(estimator, data, single_epoch)
     callbacks = _keras_callbacks(estimator, job.spec)
     result = _train(estimator, data, job, callbacks)
-    vars(estimator).update(_attributes(job, result.weights, result.history))
+    fitted = _attributes(job, result.weights, result.history)
+    if not single_epoch:
+        weights = calibrate(fitted["_network"], job.spec, job.rows, result.weights)
+        fitted |= _attributes(job, weights, result.history)
+    vars(estimator).update(fitted)
     estimator._state = result.state if single_epoch else None
     if callbacks is not None:
         estimator.callbacks_ = callbacks.callbacks
-    return result
+    return job, result
 
 
 def _describe_job(estimator: Any, data: Data, single_epoch: bool) -> Job:
@@ -103,12 +112,14 @@ def _describe_job(estimator: Any, data: Data, single_epoch: bool) -> Job:
     checkpoint = _open_checkpoint(estimator, single_epoch)
     rows = _read_rows(estimator, data, continues, single_epoch)
     values = ValueRange(rows.inputs if rows.targets is None else rows.targets)
-    bounded = estimator._bounded if continues else values.within(0, 1)
+    bounded = estimator._bounded if continues else values.fills_unit_interval()
     spec = _describe(estimator, rows, values, bounded)
     corruption = estimator._corruption(bounded, rows.targets is not None)
     plan = _make_plan(estimator, corruption, _seed(estimator, checkpoint), single_epoch)
     rows, validation = _set_aside(estimator, data, rows, spec, plan)
     start = _start(estimator, spec, single_epoch) if continues else None
+    conditioning, start = _condition(spec, rows, start)
+    plan = dataclasses.replace(plan, conditioning=conditioning)
     if checkpoint is not None:
         checkpoint.check_same_fit(fingerprint_fit(estimator, plan.seed, rows, validation, start))
     past = estimator.history_ if continues else {}
@@ -139,7 +150,9 @@ def _watchers(
     """
     whole_fit = not job.plan.single_epoch
     if estimator.early_stopping and whole_fit:
-        yield EarlyStopping(estimator.n_iter_no_change, estimator.tol)
+        conditioning = job.plan.conditioning
+        factor = 1.0 if conditioning is None else conditioning.loss_factor
+        yield EarlyStopping(estimator.n_iter_no_change, estimator.tol * factor)
     if callbacks is not None:
         yield callbacks
     yield from sklearn_callbacks(estimator, data.X, data.y, functools.partial(_attributes, job))
@@ -250,6 +263,24 @@ def _start(estimator: Any, spec: ProgramSpec, single_epoch: bool) -> State:
     if single_epoch and estimator._state is not None:
         return estimator._state
     return State(list(estimator._network.weights), n_epochs=estimator.n_iter_)
+
+
+def _condition(
+    spec: ProgramSpec, rows: Rows, start: State | None
+) -> tuple[Conditioning | None, State | None]:
+    """Return shift and scale of a fit, and the state to continue from with weights to match."""
+    degree = spec.objective.degree or 0
+    if start is not None and start.shift is not None:
+        earlier = Conditioning(start.shift, start.scale, degree)
+        if spec.conditioned:
+            return earlier, start
+        start = dataclasses.replace(start, weights=earlier.fold(start.weights), shift=None)
+    if not spec.conditioned:
+        return None, start
+    conditioning = Conditioning.of(rows, degree)
+    if start is not None:
+        start = dataclasses.replace(start, weights=conditioning.unfold(start.weights))
+    return conditioning, start
 
 
 def _keras_callbacks(estimator: Any, spec: ProgramSpec) -> "KerasCallbacks | None":

@@ -27,19 +27,32 @@ class Conditioning:
     shift : ndarray of shape (n_features,)
         Mean of each column.
     scale : float
-        Root of the mean variance of the columns: one number, so that the squared error of all
-        columns is divided by the same.
+        Root of the mean variance of the columns: one number, so that the error of every column is
+        divided by the same.
+    degree : int
+        The power of ``scale`` with which the loss grows.
     """
 
     shift: Array
     scale: float
+    degree: int
 
     @classmethod
-    def of(cls, rows: Rows) -> Self:
+    def of(cls, rows: Rows, degree: int) -> Self:
         """Take mean and variance from the rows to reconstruct, with the rows' weights."""
         mean, variance = moments(rows)
         scale = float(np.sqrt(variance.mean()))
-        return cls(mean, float(np.clip(scale, SMALLEST, LARGEST)) if scale > 0 else 1.0)
+        return cls(mean, float(np.clip(scale, SMALLEST, LARGEST)) if scale > 0 else 1.0, degree)
+
+    @property
+    def loss_factor(self) -> float:
+        """The loss in the units of the rows, over the loss that training sees."""
+        return self.scale**self.degree
+
+    @property
+    def map(self) -> tuple[Array, float]:
+        """Shift and scale."""
+        return self.shift, self.scale
 
     def fold(self, weights: Sequence[Floats]) -> list[Floats]:
         """Turn the weights of training into those that take and return rows in their own units.

@@ -18,6 +18,11 @@ CROSS_ENTROPIES = (
     "binary_focal_crossentropy",
     "BinaryFocalCrossentropy",
 )
+# How a loss grows when rows and reconstructions are multiplied by a number: with its power.
+DEGREES = {
+    **dict.fromkeys(("mean_squared_error", "MeanSquaredError", "mse", "MSE"), 2),
+    **dict.fromkeys(("mean_absolute_error", "MeanAbsoluteError", "mae", "MAE"), 1),
+}
 Range = tuple[float, float]
 
 
@@ -46,6 +51,13 @@ class Objective:
     def is_cross_entropy(self) -> bool:
         """Whether the loss compares probabilities."""
         return name_of(self.loss) in CROSS_ENTROPIES
+
+    @property
+    def degree(self) -> int | None:
+        """The power with which the loss grows with the units of the rows; None if it has none."""
+        kind = self.loss.kind if isinstance(self.loss, KerasConfig) else self.loss
+        is_keras = isinstance(kind, str) or kind.__module__.startswith("keras.")
+        return DEGREES.get(name_of(self.loss)) if is_keras else None
 
     @property
     def takes_logits(self) -> bool:
@@ -96,7 +108,7 @@ def _check_range(what: str, bounds: Range, values: ValueRange, name: str) -> Non
         return
     wanted = f"of at least {low:.4g}" if math.isinf(high) else f"between {low:.4g} and {high:.4g}"
     raise ValueError(
-        f"{what} needs {name} {wanted}; got values from {values.low:.4g} to {values.high:.4g}. "
+        f"{what} needs {name} {wanted}; got values from {values.low:.7g} to {values.high:.7g}. "
         "Scale the data (MinMaxScaler(clip=True)), or set output_activation='linear' and "
         "loss='mean_squared_error'."
     )

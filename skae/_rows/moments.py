@@ -1,5 +1,7 @@
 """Mean and variance of the rows to reconstruct."""
 
+from typing import Any
+
 import numpy as np
 
 from skae._rows.readers import make_reader
@@ -30,7 +32,8 @@ def moments(rows: Rows) -> tuple[Array, Array]:
     reader = make_reader(rows, capacity)
     buffers = [np.empty((capacity, n_features), np.float32) for _ in rows.matrices]
     buffers.append(np.empty(capacity, np.float32))
-    origin, total = None, 0.0
+    origin: Any = None
+    total = 0.0
     sums, squares = np.zeros(n_features), np.zeros(n_features)
     for part in reader.in_order():
         n_rows = reader.take(part, buffers)

@@ -9,6 +9,9 @@ import numpy as np
 from skae._rows.sources import Source
 from skae._typing import Array, Matrix, Rng, RowMatrix
 
+# A scaler may leave [0, 1] by the rounding of float32.
+ROUNDING = 1e-6
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -115,5 +118,13 @@ class ValueRange:
         return self.X.max()
 
     def within(self, low: float, high: float) -> bool:
-        """Return whether all values are between two numbers; NaN is not."""
+        """Return whether all values are between two numbers, but for rounding; NaN is not."""
+        low, high = low - ROUNDING * max(1, abs(low)), high + ROUNDING * max(1, abs(high))
         return bool(low <= self.low and self.high <= high)
+
+    def fills_unit_interval(self) -> bool:
+        """Return whether the values are in [0, 1] and take up at least half of it.
+
+        Values that take up less, such as 0 to 0.001, are in [0, 1] by their units only.
+        """
+        return self.within(0, 1) and bool(self.high - self.low >= 0.5)

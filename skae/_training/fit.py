@@ -120,6 +120,7 @@ class _Fit:
     ) -> None:
         self.lease, self.training, self.validation = lease, training, validation
         self.start, self.watchers, self.checkpoint = start, watchers, checkpoint
+        self.conditioning = plan.conditioning
         self.first_epoch, self.epochs = 0, 1 if plan.single_epoch else plan.epochs
         self.epochs_before = start.n_epochs if plan.single_epoch else 0
         peak, schedule = rate_and_schedule(
@@ -245,7 +246,8 @@ class _Fit:
         with self.lease.acquire() as program:
             weights, optimizer_state = program.weights(), program.optimizer_state()
             optimizer = _optimizer(program.spec)
-        state = State(weights, optimizer, optimizer_state, self.n_steps, n_epochs)
+        shift, scale = (None, 1.0) if self.conditioning is None else self.conditioning.map
+        state = State(weights, optimizer, optimizer_state, self.n_steps, n_epochs, shift, scale)
         return TrainResult(self.result_weights(), columns(self.history), state, interrupted)
 
     @property
@@ -254,12 +256,15 @@ class _Fit:
         return self.start.n_steps + len(self.history) * self.training.n_steps
 
     def weights(self) -> list[Floats]:
-        """Copy the current weights."""
+        """Copy the current weights, as they take rows in their own units."""
         with self.lease.acquire() as program:
-            return program.weights()
+            weights = program.weights()
+        return weights if self.conditioning is None else self.conditioning.fold(weights)
 
     def set_weights(self, weights: Sequence[Floats]) -> None:
-        """Continue from other weights."""
+        """Continue from other weights, which take rows in their own units."""
+        if self.conditioning is not None:
+            weights = self.conditioning.unfold(weights)
         with self.lease.acquire() as program:
             program.set_weights(weights)
 

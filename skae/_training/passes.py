@@ -8,6 +8,7 @@ import numpy as np
 from skae._engine.cache import Lease
 from skae._engine.feeding import make_feeder, without_copy
 from skae._engine.limits import Limits
+from skae._engine.program import Values
 from skae._rows.batches import Chunks
 from skae._rows.rows import Rows
 from skae._training.plan import Plan
@@ -39,6 +40,11 @@ class Pass:
         self.batch_size = lease.program.spec.batch_size
         self.n_steps = lease.program.spec.n_steps(len(rows.index))
         self.total_weight = rows.total_weight
+        self.values, self.loss_factor = Values(plan.strengths), 1.0
+        if plan.conditioning is not None:
+            shift, scale = plan.conditioning.shift, plan.conditioning.scale
+            self.values = Values(plan.strengths, shift, scale)
+            self.loss_factor = plan.conditioning.loss_factor
         self.feeder = make_feeder(lease.program, rows, plan.corruption, limits, epochs_at_once)
 
     def train(self, epochs: Sequence[int], rates: Floats) -> Generator[Floats, None, None]:
@@ -70,11 +76,11 @@ class Pass:
                         without_copy(weight),
                         rates=padded_rates[shown],
                         n_steps=n_steps,
-                        strengths=self.plan.strengths,
+                        values=self.values,
                         seeds=None if seeds is None else seeds[shown],
                     ).numpy()
                 done += n_steps
-                yield losses[:n_steps]
+                yield self.loss_factor * losses[:n_steps].astype(np.float64)
 
     def evaluate(self) -> float:
         """Return the mean loss; the noise is the same in every epoch."""
@@ -87,10 +93,10 @@ class Pass:
                         without_copy(targets),
                         without_copy(weight),
                         n_steps=n_steps,
-                        strengths=self.plan.strengths,
+                        values=self.values,
                     ).numpy()
                 total += float(losses.sum(dtype=np.float64))
-        return total / self.total_weight
+        return self.loss_factor * total / self.total_weight
 
     def metrics(self) -> dict[str, float]:
         """Return the metrics of the last pass."""

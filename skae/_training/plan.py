@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from skae._corruption.base import Corruption
+from skae._network.conditioning import Conditioning
 from skae._typing import Array, Floats, History
 
 
@@ -29,6 +30,8 @@ class Plan:
         The corruption of the inputs.
     strengths : tuple of float, default=()
         Weights of the objective's penalties.
+    conditioning : Conditioning or None, default=None
+        The shift and scale with which the network sees the rows.
     single_epoch : bool, default=False
         Whether this is one epoch of `partial_fit`.  Its rate is constant, because the end of the
         schedule is not known.
@@ -41,6 +44,7 @@ class Plan:
     seed: int
     corruption: Corruption | None = None
     strengths: tuple[float, ...] = ()
+    conditioning: Conditioning | None = None
     single_epoch: bool = False
 
 
@@ -48,7 +52,9 @@ class Plan:
 class State:
     """The state from which a later fit continues.
 
-    ``optimizer`` describes the optimizer that ``optimizer_state`` belongs to.
+    ``optimizer`` describes the optimizer that ``optimizer_state`` belongs to.  ``shift`` and
+    ``scale`` are those of the fit's `Conditioning`: the weights take rows that are shifted and
+    scaled.
     """
 
     weights: list[Floats]
@@ -56,6 +62,8 @@ class State:
     optimizer_state: list[Array] | None = None
     n_steps: int = 0
     n_epochs: int = 0
+    shift: Array | None = None
+    scale: float = 1.0
 
 
 class WatcherState(NamedTuple):

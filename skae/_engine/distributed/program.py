@@ -71,12 +71,10 @@ class DistributedProgram(Program):
         *extra: Tensor,
     ) -> Tensor:
         self.n_traces += 1
-        strengths, seeds = self._split_extra(extra)
 
         def step(i: Tensor) -> Tensor:
             self.optimizer.learning_rate.assign(rates[i])
-            total, seed = tf.reduce_sum(weight[i]), None if seeds is None else seeds[i]
-            batch = Batch(inputs[i], targets[i], weight[i], total, strengths, seed)
+            batch = self._batch(i, (inputs, targets, weight), extra)
             return self._on_replicas(self._train_share, batch)
 
         return self._sum_over_workers(run_steps(step, n_steps, weight))
@@ -84,11 +82,8 @@ class DistributedProgram(Program):
     def _evaluate(
         self, inputs: Tensor, targets: Tensor, weight: Tensor, n_steps: Tensor, *extra: Tensor
     ) -> Tensor:
-        strengths, _ = self._split_extra(extra)
-
         def step(i: Tensor) -> Tensor:
-            total = tf.reduce_sum(weight[i])
-            batch = Batch(inputs[i], targets[i], weight[i], total, strengths)
+            batch = self._batch(i, (inputs, targets, weight), extra)
             return self._on_replicas(self._evaluate_share, batch)
 
         return self._sum_over_workers(run_steps(step, n_steps, weight))

@@ -1,0 +1,116 @@
+"""Assessment of a finished fit: columns that are worse than their means, and convergence.
+
+Both look at a sample of the rows that were trained on.
+"""
+
+import dataclasses
+import warnings
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from skae._engine.spec import ProgramSpec
+from skae._network.inference import Network
+from skae._rows.readers import make_reader
+from skae._rows.rows import Rows
+from skae._typing import Array, Floats, History
+
+SAMPLE = 1000  # rows to find out whether there is something to do
+LARGE_SAMPLE = 20_000  # rows to do it with
+STEEP = 0.02  # share of the first epoch's loss that the last tenth of the epochs may gain
+
+
+class Fit(NamedTuple):
+    """Sums of squares of each column over a sample of rows.
+
+    ``errors`` are those of the reconstructions and ``spread`` those of the column means, which are
+    ``means``; ``slopes`` are the factors that fit the reconstructions, whose means are
+    ``output_means``, best to the rows.
+    """
+
+    errors: Array
+    spread: Array
+    slopes: Array
+    means: Array
+    output_means: Array
+
+    @property
+    def worse(self) -> Array:
+        """Which columns are reconstructed worse than by their means."""
+        return self.errors > self.spread * (1 + 1e-9)
+
+
+def measure(network: Network, rows: Rows, n_rows: int) -> Fit:
+    """Compare the reconstructions of a sample of rows with the rows and their means."""
+    inputs, targets, weight = _sample(rows, n_rows)
+    outputs = network.reconstruct(inputs)
+    means, output_means = (np.average(x, axis=0, weights=weight) for x in (targets, outputs))
+    errors = weight @ (targets - outputs) ** 2
+    x, y = outputs - output_means, targets - means
+    spread, variance = weight @ y**2, weight @ x**2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        slopes = np.where(variance > 0, weight @ (x * y) / variance, 0)
+    return Fit(errors, spread, slopes, means, output_means)
+
+
+def calibrate(
+    network: Network, spec: ProgramSpec, rows: Rows, weights: Sequence[Floats]
+) -> list[Floats]:
+    """Rescale those outputs that are worse than their column's mean.
+
+    Columns of small variance hardly count in a squared error, and may end anywhere.  Each of them
+    gets the factor and the shift that minimise its squared error, which lowers the loss as well.
+    They become part of the last layer's weights.
+    """
+    if not (spec.conditioned and measure(network, rows, SAMPLE).worse.any()):
+        return list(weights)
+    found = measure(network, rows, LARGE_SAMPLE)
+    slopes = np.where(found.worse, found.slopes, 1)
+    shifts = np.where(found.worse, found.means - found.slopes * found.output_means, 0)
+    *inner, kernel, bias = weights
+    calibrated = kernel * slopes, bias * slopes + shifts
+    return [*inner, *(array.astype(np.float32) for array in calibrated)]
+
+
+def warn_unless_converged(network: Network, rows: Rows, history: History) -> None:
+    """Warn if the network gives back no more than the means, or has not been trained to the end."""
+    found = measure(network, rows, SAMPLE)
+    losses = history["loss"]
+    if found.errors.sum() >= found.spread.sum() > 0:
+        problem = "reconstructs the rows no better than the means of their columns"
+    elif _falls(losses):
+        problem = f"still improved steeply when it ended: the loss is {losses[-1]:.3g}"
+    else:
+        return
+    warnings.warn(
+        f"The network {problem}. Train for longer (raise epochs, or lower batch_size), or change "
+        "learning_rate.",
+        ConvergenceWarning,
+        stacklevel=4,
+    )
+
+
+def _falls(losses: Sequence[float]) -> bool:
+    """Return whether a loss falls steeply in the last tenth of the epochs."""
+    before = len(losses) - 1 - max(1, len(losses) // 10)
+    return before >= 0 and losses[before] - losses[-1] > STEEP * losses[0] > 0
+
+
+def _sample(rows: Rows, n_rows: int) -> tuple[Array, Array, Array]:
+    """Return inputs, targets and weights of some rows in float64.
+
+    They are evenly spaced if the rows are in memory, else the first ones.
+    """
+    if rows.in_memory:
+        step = -(-len(rows.index) // n_rows)
+        rows = dataclasses.replace(rows, index=np.asarray(rows.index)[::step])
+    n_rows = min(n_rows, len(rows.index))
+    reader = make_reader(rows, n_rows)
+    shape = n_rows, rows.inputs.shape[1]
+    buffers: list[Any] = [np.empty(shape, np.float32) for _ in rows.matrices]
+    buffers.append(np.empty(n_rows, np.float32))
+    n_read = reader.take(next(iter(reader.in_order())), buffers)
+    inputs, *others, weight = (buffer[:n_read].astype(np.float64) for buffer in buffers)
+    return inputs, others[0] if others else inputs, weight
