@@ -15,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Bunch
 
 from skae import DeepAutoencoder, DenoisingAutoencoder, GaussianNoise, ReconstructionDisplay
+from skae._checks import MAX_SEED
 from skae._typing import Array
 from skae.datasets import load_mnist
 
@@ -98,14 +99,14 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def positive(text: str) -> int:
-    if (number := int(text)) < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1; got {text}")
+    if not text.isdecimal() or (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"must be a positive integer; got {text!r}")
     return number
 
 
 def natural(text: str) -> int:
-    if not 0 <= (number := int(text)) < 2**32:
-        raise argparse.ArgumentTypeError(f"must be between 0 and 2**32 - 1; got {text}")
+    if not text.isdecimal() or (number := int(text)) > MAX_SEED:
+        raise argparse.ArgumentTypeError(f"must be an integer from 0 to {MAX_SEED}; got {text!r}")
     return number
 
 

@@ -1,15 +1,18 @@
 """Checks of parameters.  Each error names the expected and the given value."""
 
 import contextlib
-import difflib
-from collections.abc import Iterable, Iterator
+import math
+import os
+from collections.abc import Iterator, Sequence
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_random_state
+import sklearn.utils
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)  # training computes in float32
+LARGEST = 2**31 - 1  # of integers, which TensorFlow holds in 32 bits
+MAX_SEED = 2**32 - 1  # of a RandomState
 
 
 def check_number(
@@ -20,6 +23,8 @@ def check_number(
     high: float = np.inf,
     kind: type[Any] = Real,
     above: bool = False,
+    below: bool = False,
+    auto: bool = False,
 ) -> None:
     """Raise an error unless ``value`` is a number in a range, and finite in float32.
 
@@ -30,11 +35,13 @@ def check_number(
     value : object
         Value of the parameter.
     low, high : float
-        Limits of the range.  Both are part of it, unless ``above`` excludes ``low``.
+        Limits of the range.  Both are part of it, unless ``above`` or ``below`` excludes them.
     kind : {Real, Integral}, default=Real
-        Whether any number is allowed, or only integers.
-    above : bool, default=False
-        Whether the number must be above ``low``.
+        Whether any number is allowed, or only integers, which must be at most ``LARGEST``.
+    above, below : bool, default=False
+        Whether the number must be above ``low``, and below ``high``.
+    auto : bool, default=False
+        Whether "auto" is allowed as well.
 
     Raises
     ------
@@ -43,23 +50,34 @@ def check_number(
     ValueError
         If ``value`` is outside the range, or overflows float32.
     """
-    noun = "an integer" if kind is Integral else "a number"
+    if auto and is_auto(value):
+        return
+    expected = "'auto' or " * auto + _describe_range(kind, low, high, above=above, below=below)
     if isinstance(value, bool | np.bool_) or not isinstance(value, kind):
-        raise TypeError(f"{name} must be {noun}; got {value!r} of type {type(value).__name__}.")
-    if not ((low < value if above else low <= value) and value <= high):
-        expected = _describe_range(noun, low, high, above=above)
+        raise TypeError(f"{name} must be {expected}; got {value!r} of type {type(value).__name__}.")
+    is_low = value > low if above else value >= low
+    is_high = value < high if below else value <= high
+    if not (is_low and is_high):
         raise ValueError(f"{name} must be {expected}; got {value!r}.")
+    if kind is Integral and int(value) > LARGEST:
+        raise ValueError(f"{name} must be at most {LARGEST}; got {value!r}.")
     if not fits_float32(value):
         raise ValueError(f"{name} must be finite in float32; got {value!r}.")
 
 
-def _describe_range(noun: str, low: float, high: float, *, above: bool) -> str:
-    if noun == "an integer" and (low, high) == (1, np.inf):
+def _describe_range(kind: type[Any], low: float, high: float, *, above: bool, below: bool) -> str:
+    if kind is Integral and (low, high) == (1, np.inf):
         return "a positive integer"
     if low == -np.inf:
         return "a finite number"
-    end = "" if high == np.inf else f" and at most {high}"
+    noun = "an integer" if kind is Integral else "a number"
+    end = "" if high == np.inf else f" and {'below' if below else 'at most'} {high}"
     return f"{noun} {'above' if above else 'of at least'} {low}{end}"
+
+
+def is_auto(value: Any) -> bool:
+    """Return whether a parameter is "auto"; comparing an array with it would give an array."""
+    return isinstance(value, str) and value == "auto"
 
 
 def fits_float32(value: Any) -> bool:
@@ -69,33 +87,67 @@ def fits_float32(value: Any) -> bool:
     return bool(abs(value) <= FLOAT32_MAX)
 
 
+def check_bool(name: str, value: Any) -> None:
+    """Raise TypeError unless ``value`` is True or False: the string "False" would count as true."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(
+            f"{name} must be True or False; got {value!r} of type {type(value).__name__}."
+        )
+
+
+def check_path(name: str, value: Any) -> None:
+    """Raise TypeError unless ``value`` is the path of a file, as a string or an object, or None."""
+    if not isinstance(value, str | os.PathLike | None):
+        raise TypeError(f"{name} must be the path of a file or None; got {value!r}.")
+
+
 def check_layer_sizes(sizes: Any) -> tuple[int, ...]:
     """Return ``hidden_layer_sizes`` as a tuple of positive int."""
     given = sizes
     if isinstance(sizes, Integral):
         sizes = (sizes,)
-    try:
-        sizes = tuple(sizes)
-    except TypeError:
+    if isinstance(sizes, np.ndarray):
+        sizes = list(np.atleast_1d(sizes))
+    # a set or a dict has no order, and an iterator would be empty in the next fit
+    if not isinstance(sizes, Sequence) or isinstance(sizes, str | bytes):
         sizes = (None,)
-    if not all(
-        isinstance(size, Integral) and not isinstance(size, bool) and int(size) > 0
-        for size in sizes
-    ):
+    if not all(_is_size(size) for size in sizes):
         raise ValueError(f"hidden_layer_sizes must be positive integers; got {given!r}.")
     return tuple(map(int, sizes))
+
+
+def _is_size(value: Any) -> bool:
+    is_integer = isinstance(value, Integral) and not isinstance(value, bool)
+    return is_integer and 0 < int(value) <= LARGEST
 
 
 def check_clip(clip: Any) -> None:
     """Raise ValueError unless ``clip`` is None or a pair of numbers in ascending order."""
     if clip is None:
         return
-    try:
-        low, high = clip
-    except (TypeError, ValueError):
-        low = high = None
-    if not (isinstance(low, Real) and isinstance(high, Real) and low < high):
+    is_pair = isinstance(clip, list | tuple | np.ndarray) and np.shape(clip)[:1] == (2,)
+    if not (is_pair and all(map(_is_limit, clip)) and clip[0] < clip[1]):
         raise ValueError(f"clip must be None or a pair (low, high) with low < high; got {clip!r}.")
+
+
+def _is_limit(value: Any) -> bool:
+    """Return whether ``value`` is a number that float32 holds, or infinity."""
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    return is_number and (math.isinf(value) or fits_float32(value))
+
+
+def check_random_state(random_state: Any) -> None:
+    """Raise an error unless ``random_state`` is None, an integer or a RandomState."""
+    if isinstance(random_state, np.random.RandomState | None):
+        return
+    expected = f"random_state must be None, an integer from 0 to {MAX_SEED} or a RandomState"
+    if isinstance(random_state, bool) or not isinstance(random_state, Integral):
+        hint = ""
+        if isinstance(random_state, np.random.Generator):
+            hint = " Draw an integer from it: int(rng.integers(2**32))."
+        raise TypeError(f"{expected}; got {random_state!r}.{hint}")
+    if not 0 <= int(random_state) <= MAX_SEED:
+        raise ValueError(f"{expected}; got {random_state!r}.")
 
 
 def make_seed(random_state: Any) -> int:
@@ -104,15 +156,10 @@ def make_seed(random_state: Any) -> int:
     scikit-learn would draw from NumPy's global generator if it is None.  This function leaves
     the global generator untouched.
     """
+    check_random_state(random_state)
     if random_state is None:
         return int(np.random.SeedSequence().generate_state(1)[0] >> 1)
-    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
-
-
-def did_you_mean(name: object, known: Iterable[str]) -> str:
-    """Return a question that suggests the known names closest to ``name``, or an empty string."""
-    close = difflib.get_close_matches(str(name), list(known), n=3, cutoff=0.5)
-    return f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
+    return int(sklearn.utils.check_random_state(random_state).randint(np.iinfo(np.int32).max))
 
 
 @contextlib.contextmanager

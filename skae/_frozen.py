@@ -35,7 +35,9 @@ class KerasConfig:
     @property
     def missing_arguments(self) -> list[str]:
         """The arguments of the class that the configuration lacks; a copy loses their values."""
-        taken = set(inspect.signature(self.kind).parameters) - {"args", "kwargs", "dtype"}
+        parameters = inspect.signature(self.kind).parameters.values()
+        variable = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
+        taken = {p.name for p in parameters if p.kind not in variable} - {"dtype"}
         return sorted(taken - set(json.loads(self.config)))
 
     def build(self) -> Any:

@@ -72,6 +72,11 @@ def check_not_forked() -> None:
         )
 
 
+def tensorflow_is_loaded() -> bool:
+    """Return whether something has imported TensorFlow, and may have changed its settings."""
+    return "tensorflow" in sys.modules
+
+
 def _after_fork() -> None:
     tf: Any = sys.modules.get("tensorflow")
     if hasattr(tf, "config") and _has_run(tf.config.threading):

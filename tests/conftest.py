@@ -1,6 +1,7 @@
 """Settings of the test run, and the fixtures that most tests share."""
 
 import os
+import signal
 from pathlib import Path
 
 # Without this variable, scikit-learn's check_estimator skips its array API check.  SciPy reads it
@@ -60,6 +61,18 @@ def folder_rank(path):
     """Return the place of a file in the run; doctests of ``skae/_rows`` run with ``tests/rows``."""
     names = {part.lstrip("_") for part in Path(os.path.relpath(path, ROOT)).parts}
     return next((rank for rank, folder in enumerate(FOLDERS) if folder in names), 0)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interrupts():
+    """Let SIGINT raise KeyboardInterrupt, in the processes that tests start too.
+
+    A shell starts background commands (``nohup``, ``&`` in a script) with SIGINT ignored.  Python
+    then leaves it ignored, and the tests of Ctrl-C would wait in vain.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,9 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import validate_data
 
 from skae._checks import make_seed, unchanged_on_error
-from skae._rows.dtypes import check_dtype, output_dtype, refuse_masked, without_array_api
+from skae._rows.containers import readable
+from skae._rows.dtypes import check_dtype, output_dtype, without_array_api
+from skae._rows.finite import check_finite
 from skae._typing import Array, Rng
 from skae._version import stamp, upgrade
 
@@ -100,9 +102,8 @@ class CorruptingTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimato
             If a parameter is out of its range, or X is empty, or contains NaN or infinity.
         """
         self._check_parameters()
-        refuse_masked("X", X)
         with unchanged_on_error(self):
-            check_dtype(self, "X", validate_data(self, X))
+            _check_rows(self, X, reset=True)
         return self
 
     @without_array_api
@@ -126,8 +127,7 @@ class CorruptingTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimato
             contains NaN or infinity, or if the result overflows its dtype.
         """
         self._check_parameters()
-        refuse_masked("X", X)
-        X = check_dtype(self, "X", validate_data(self, X, reset=False))
+        X = _check_rows(self, X, reset=False)
         rng = np.random.default_rng(make_seed(self.random_state))
         corrupted = corrupt_copy(self, X.astype(output_dtype(X), copy=False), rng)
         if not np.isfinite(corrupted).all():
@@ -148,3 +148,12 @@ class CorruptingTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimato
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(upgrade(state, type(self)))
+
+
+def _check_rows(transformer: Any, X: Any, *, reset: bool) -> Array:
+    """Return the rows of X as an array of finite numbers."""
+    with readable("X", X):
+        rows = validate_data(transformer, X, reset=reset, ensure_all_finite=False)
+        rows = check_dtype(transformer, "X", rows)
+    check_finite("X", rows)
+    return rows

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skae._checks import check_clip, check_number
+from skae._checks import check_clip, check_number, check_random_state
 from skae._corruption.base import CorruptingTransformer
 from skae._typing import Array, Rng
 
@@ -84,3 +84,4 @@ class GaussianNoise(CorruptingTransformer):
         """Raise ValueError or TypeError unless the parameters are as documented."""
         check_number("scale", self.scale, low=0)
         check_clip(self.clip)
+        check_random_state(self.random_state)

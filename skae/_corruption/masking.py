@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skae._checks import check_number
+from skae._checks import check_number, check_random_state
 from skae._corruption.base import CorruptingTransformer
 from skae._typing import Array, Rng
 
@@ -84,3 +84,4 @@ class MaskingNoise(CorruptingTransformer):
         """Raise ValueError or TypeError unless the parameters are as documented."""
         check_number("fraction", self.fraction, low=0, high=1)
         check_number("fill_value", self.fill_value, low=-np.inf)
+        check_random_state(self.random_state)

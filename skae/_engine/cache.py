@@ -49,7 +49,7 @@ class ProgramCache:
         Parameters
         ----------
         spec : ProgramSpec
-            The key of the program, with ``jit``, ``strategy``, ``limits`` and the current device.
+            The key of the program, with the other parameters and the caller's settings.
         jit : bool
             Whether XLA compiles the program.
         strategy : tf.distribute.Strategy, default=None
@@ -64,9 +64,9 @@ class ProgramCache:
         """
         from skae._engine.distributed.program import DistributedProgram
         from skae._engine.program import Program
-        from skae._engine.tensorflow import current_device
+        from skae._engine.tensorflow import traced_settings
 
-        key = (spec, jit, strategy, limits, current_device())
+        key = (spec, jit, strategy, limits, traced_settings())
         with self._lock:
             program = self._programs.get(key)
             if program is None:

@@ -1,18 +1,19 @@
 """Optimizers, losses, metrics and activations by name, and the checks of their parameters."""
 
 import inspect
-import re
 from collections.abc import Callable
 from numbers import Real
 from typing import Any
 
 import numpy as np
 
-from skae._checks import did_you_mean, fits_float32
+from skae._checks import check_bool, check_number, fits_float32
 from skae._engine.muon import Muon
 from skae._engine.spec import ProgramSpec, activation_parameters, routed_options
-from skae._engine.tensorflow import keras
+from skae._engine.tensorflow import check_eager, keras
+from skae._engine.tracing import named, shorten_error, traced_shape
 from skae._frozen import KerasConfig, thaw
+from skae._hints import did_you_mean
 from skae._process import check_not_forked
 from skae._typing import Activation, Array, Tensor
 
@@ -21,6 +22,8 @@ LOSSES = {
     for name, value in vars(keras.losses).items()
     if inspect.isclass(value) and issubclass(value, keras.losses.Loss)
 }
+
+KEYWORDS = inspect.Parameter.VAR_KEYWORD
 
 WRAPPERS = ("Optimizer", "LossScaleOptimizer", "MultiOptimizer")  # these cannot train by themselves
 
@@ -127,8 +130,12 @@ def _snake(name: str) -> str:
     return "".join("_" * (i > 0) + c.lower() if c.isupper() else c for i, c in enumerate(name))
 
 
-def check_option(name: str, optimizer: Any, loss: Any) -> None:
-    """Refuse a routed parameter that its target does not take, such as ``optimizer__beta1``."""
+def check_option(name: str, option: Any, optimizer: Any, loss: Any) -> None:
+    """Refuse a routed parameter that its target does not take, such as ``optimizer__beta1``.
+
+    A parameter whose default is a bool or a number must be one as well: Keras would take the string
+    "False" for true.
+    """
     target, _, argument = name.partition("__")
     value = {"optimizer": optimizer, "loss": loss}[target]
     kind = optimizer_class(value) if target == "optimizer" else loss_class(value)
@@ -137,7 +144,8 @@ def check_option(name: str, optimizer: Any, loss: Any) -> None:
             f"{name} needs {target} to be a name or a class; got {target}={value!r}: set the "
             "parameter when you make this object, or pass its class."
         )
-    known = _arguments(kind) - {"self", "kwargs", "name", "reduction"}
+    defaults = _arguments(kind)
+    known = defaults.keys() - {"self", "name", "reduction"}
     if target == "optimizer":
         known.discard("learning_rate")
         if argument == "learning_rate":
@@ -147,17 +155,25 @@ def check_option(name: str, optimizer: Any, loss: Any) -> None:
             f"{name} is not a parameter of {kind.__name__}, which takes "
             f"{sorted(known)}.{did_you_mean(argument, known)}"
         )
+    if isinstance(defaults[argument], bool):
+        check_bool(name, option)
+    elif isinstance(defaults[argument], int | float):
+        check_number(name, option, low=-np.inf)
 
 
-def _arguments(kind: Any) -> set[str]:
-    """Return the parameters of a class, and of its bases if it passes ``**kwargs`` to them."""
-    names = set()
+def _arguments(kind: Any) -> dict[str, Any]:
+    """Return the parameters of a class with their defaults.
+
+    They include those of its bases if it passes ``**kwargs`` to them.
+    """
+    defaults: dict[str, Any] = {}
     for base in kind.__mro__:
-        parameters = inspect.signature(base.__init__).parameters
-        names |= set(parameters)
-        if "kwargs" not in parameters:
+        parameters = inspect.signature(base.__init__).parameters.values()
+        own = {p.name: p.default for p in parameters if p.kind not in (p.VAR_POSITIONAL, KEYWORDS)}
+        defaults = own | defaults
+        if all(p.kind is not KEYWORDS for p in parameters):
             break
-    return names
+    return defaults
 
 
 def check_activation(name: str, value: Any) -> None:
@@ -173,24 +189,27 @@ def check_activation(name: str, value: Any) -> None:
 
 def check_activation_shape(name: str, value: Any, width: int) -> None:
     """Refuse an activation that does not return a tensor of its input's shape."""
+    # A user's function may work for one number of rows only.
+    for rows in [(2, width)] if isinstance(value, str) else [(2, width), (3, width)]:
+        shape = _activated_shape(name, value, rows)
+        if shape != rows:
+            raise ValueError(
+                f"{name} must keep the shape of its input; got {value!r}, which turns shape "
+                f"{rows} into {shape}."
+            )
+
+
+def _activated_shape(name: str, value: Any, shape: tuple[int, int]) -> tuple[int, ...]:
+    """Return the shape of an activation's result for an input of this shape."""
+    if not isinstance(value, str):
+        return traced_shape(name, value, 1, shape)
     try:
-        shape = tuple(keras.activations.get(value)(keras.ops.zeros((2, width))).shape)
+        return tuple(keras.activations.get(value)(keras.ops.zeros(shape)).shape)
     except Exception as error:
         raise ValueError(
-            f"{name} must be a function of one tensor; got {value!r}, which fails for 2 rows of "
-            f"width {width}: {shorten_error(error)}"
+            f"{name} must be a function of one tensor; got {value!r}, which fails for "
+            f"{shape[0]} rows of width {shape[1]}: {shorten_error(error)}"
         ) from error
-    if shape != (2, width):
-        raise ValueError(
-            f"{name} must keep the shape of its input; got {value!r}, which turns shape "
-            f"{(2, width)} into {shape}."
-        )
-
-
-def shorten_error(error: Exception) -> str:
-    """Return an error's message without the names and the links that TensorFlow adds."""
-    first_line = (str(error) or type(error).__name__).splitlines()[0]
-    return re.sub(r" for '?\{\{.*|\{\{[^}]*\}\} ?| See https://.*", "", first_line)
 
 
 def activation_name(function: Callable[..., Any]) -> Activation:
@@ -205,6 +224,7 @@ def eager_activation(activation: Activation) -> Callable[[Array], Array]:
 
     def activate(h: Array) -> Array:
         check_not_forked()
+        check_eager()
         return np.asarray(function(h)).astype(h.dtype, copy=False)
 
     return activate
@@ -220,7 +240,7 @@ def check_names(spec: ProgramSpec) -> None:
     _check_copyable("optimizer", spec.optimizer)
     _check_copyable("loss", loss)
     for name, value in routed_options(spec):
-        check_option(name, spec.optimizer, loss)
+        check_option(name, value, spec.optimizer, loss)
         if isinstance(value, Real) and not fits_float32(value):
             raise ValueError(f"{name} must be finite in float32; got {value!r}.")
     for metric in thaw(spec.metrics):
@@ -254,4 +274,5 @@ def is_elementwise(optimizer: Any) -> bool:
 
 def activation_function(activation: Any) -> Callable[[Tensor], Tensor]:
     """Return an activation, given by name or as a function, as a function of one tensor."""
-    return keras.activations.get(activation)
+    function = keras.activations.get(activation)
+    return function if isinstance(activation, str) else named("activation", function)

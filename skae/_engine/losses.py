@@ -1,15 +1,15 @@
-"""Losses of rows with their gradients, and penalties of mini-batches."""
+"""Mini-batches, the losses of their rows with gradients, and their penalties."""
 
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from skae._engine.lookup import shorten_error
 from skae._engine.tensorflow import keras, tf
+from skae._engine.tracing import TracingError, is_of_keras, named, shorten_error, traced_shape
 from skae._frozen import name_of
 from skae._objective.objective import Objective
 from skae._objective.penalties import CodeL1, KernelL2, Penalty
-from skae._typing import Tensor
+from skae._typing import Array, Tensor
 
 
 class Batch(NamedTuple):
@@ -30,12 +30,46 @@ class Batch(NamedTuple):
     seed: Tensor = None
 
     def conditioned(self, rows: Tensor) -> Tensor:
-        """Return rows as the network sees them."""
+        """Return rows shifted and scaled for the network."""
         return rows if self.shift is None else (rows - self.shift) * (1 / self.scale)
 
     def unconditioned(self, outputs: Tensor) -> Tensor:
         """Return the network's outputs in the units of the rows."""
         return outputs if self.shift is None else outputs * self.scale + self.shift
+
+
+class Values(NamedTuple):
+    """Arguments that some programs need; other programs ignore them.
+
+    Parameters
+    ----------
+    strengths : sequence of float, default=()
+        Weights of the objective's penalties.
+    shift : ndarray of shape (n_features,), default=None
+        Shift of a `Conditioning`.
+    scale : float, default=1
+        Scale of a `Conditioning`.
+    """
+
+    strengths: Sequence[float] = ()
+    shift: Array | None = None
+    scale: float = 1.0
+
+
+NO_VALUES = Values()
+
+
+def run_steps(step: Callable[[Tensor], Tensor], n_steps: Tensor, weight: Tensor) -> Tensor:
+    """Call ``step(i)`` for each of ``n_steps`` mini-batches, and return the losses.
+
+    ``weight`` gives the number of losses; they are zero for mini-batches without a step.
+    """
+    losses = tf.TensorArray(tf.float32, tf.shape(weight)[0], element_shape=())
+
+    def body(i: Tensor, losses: Any) -> tuple[Tensor, Any]:
+        return i + 1, losses.write(i, step(i))
+
+    return tf.while_loop(lambda i, _: i < n_steps, body, (0, losses))[1].stack()
 
 
 GROUP = 16  # factors for each logarithm
@@ -113,28 +147,51 @@ def row_losses(
     Raises
     ------
     ValueError
-        If the loss does not return one value for each row.
+        If the loss fails, or does not return one value for each row.
     """
     loss = keras.losses.get(model.loss)
     if activation is keras.activations.sigmoid and _is_plain_cross_entropy(loss):
         return sigmoid_cross_entropy
-    name = name_of(loss)
+    function = loss
     if isinstance(loss, keras.losses.Loss):
-        loss = loss.call  # before the reduction: the rows are weighted and summed here
-    example = keras.ops.full((2, model.output_shape[-1]), 0.5)
+        function = loss.call  # before the reduction: the rows are weighted and summed here
+    n_features = model.output_shape[-1]
+    if is_of_keras(loss):
+        _check_loss_shape(loss, _shape_of_keras_loss(loss, function, (2, n_features)))
+    else:
+        for n_rows in (2, 3):  # a user's function may work for one number of rows only
+            shape = traced_shape("loss", function, 2, (n_rows, n_features), name_of(loss))
+            _check_loss_shape(loss, shape, n_rows)
+        function = named("loss", function, name_of(loss))
+
+    def losses(targets: Tensor, z: Tensor) -> Tensor:
+        values = function(targets, activation(z))
+        if values.shape.is_fully_defined():
+            _check_loss_shape(loss, tuple(values.shape), z.shape[0])
+        return values
+
+    return with_gradient(losses)
+
+
+def _shape_of_keras_loss(
+    loss: Any, function: Callable[[Tensor, Tensor], Tensor], shape: tuple[int, int]
+) -> tuple[int, ...]:
+    example = keras.ops.full(shape, 0.5)
     try:
-        shape = tuple(loss(example, example).shape)
+        return tuple(function(example, example).shape)
     except Exception as error:
         raise ValueError(
             "loss must compare rows of numbers with rows of numbers; got "
-            f"{name}, which fails for 2 rows: {shorten_error(error)}"
+            f"{name_of(loss)}, which fails for {shape[0]} rows: {shorten_error(error)}"
         ) from error
-    if shape != (2,):
-        raise ValueError(
+
+
+def _check_loss_shape(loss: Any, shape: tuple[int, ...], n_rows: int = 2) -> None:
+    if shape != (n_rows,):
+        raise TracingError(
             "loss must return one value for each row, of shape (n_rows,); "
-            f"got {name}, which returned shape {shape} for 2 rows."
+            f"got {name_of(loss)}, which returned shape {shape} for {n_rows} rows."
         )
-    return with_gradient(lambda targets, z: loss(targets, activation(z)))
 
 
 def _is_plain_cross_entropy(loss: Any) -> bool:

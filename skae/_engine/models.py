@@ -18,8 +18,9 @@ from skae._engine.lookup import (
 )
 from skae._engine.muon import Muon
 from skae._engine.spec import ProgramSpec, activation_parameters, routed_options
-from skae._engine.tensorflow import keras, tf, unnamed_variables
-from skae._frozen import KerasConfig, thaw
+from skae._engine.tensorflow import check_eager, keras, tf, unnamed_variables
+from skae._engine.tracing import named
+from skae._frozen import KerasConfig, name_of, thaw
 from skae._network.layers import Dense, Dropout, Layer
 from skae._network.spec import NetworkSpec
 from skae._process import check_not_forked
@@ -49,6 +50,7 @@ def _(layer: Dropout, name: str) -> Any:
 def build_models(network: NetworkSpec) -> tuple[Any, Any, Any]:
     """Make encoder, decoder and autoencoder as Keras models that share their layers."""
     check_not_forked()
+    check_eager()
     n = network.n_encoder_layers
     layers = list(map(keras_layer, network.layers, _layer_names(network)))
     inputs = keras.Input((network.n_features,), name="input")
@@ -130,11 +132,17 @@ def compiled_autoencoder(spec: ProgramSpec) -> Any:
     return wrapper.initialize(example, example).model_
 
 
-def build_metrics(model: Any) -> None:
+def build_metrics(model: Any, spec: ProgramSpec) -> None:
     """Create the variables of the metrics, which Keras otherwise creates when it updates them."""
     example = np.zeros((2, model.output_shape[-1]), np.float32)
-    model.compute_metrics(example, example, example, np.ones(2, np.float32))
+    metric_updater(model, spec)(example, example, example, np.ones(2, np.float32))
     model.reset_metrics()
+
+
+def metric_updater(model: Any, spec: ProgramSpec) -> Callable[..., Any]:
+    """Return the method that updates a model's metrics; its errors name them."""
+    names = " or ".join(map(name_of, spec.metrics))
+    return named("metrics", model.compute_metrics, names)
 
 
 @contextlib.contextmanager

@@ -3,36 +3,27 @@
 import functools
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from skae._engine.forward import Mode, WeightPacking, run_forward
 from skae._engine.limits import Limits
-from skae._engine.lookup import activation_function, is_elementwise, shorten_error
-from skae._engine.losses import Batch, row_losses, sum_penalties
-from skae._engine.models import build_metrics, compiled_autoencoder, shape_free_variables
+from skae._engine.lookup import activation_function, is_elementwise
+from skae._engine.losses import NO_VALUES, Batch, Values, row_losses, run_steps, sum_penalties
+from skae._engine.models import (
+    build_metrics,
+    compiled_autoencoder,
+    metric_updater,
+    shape_free_variables,
+)
 from skae._engine.spec import ProgramSpec
 from skae._engine.tensorflow import current_device, keras, tf, unnamed_variables
+from skae._engine.tracing import TracingError, is_of_keras, named, shorten_error
 from skae._process import defer_interrupts
 from skae._typing import Array, Floats, Tensor
 
 N_STEPS = tf.TensorSpec((), tf.int32)
-
-
-class Values(NamedTuple):
-    """Arguments that only some programs need; the others ignore them.
-
-    ``strengths`` are the weights of the objective's penalties.  ``shift`` and ``scale`` are those
-    of a `Conditioning`.
-    """
-
-    strengths: Sequence[float] = ()
-    shift: Array | None = None
-    scale: float = 1.0
-
-
-NONE = Values()
 
 
 class Program:
@@ -68,7 +59,8 @@ class Program:
             self._build_optimizer()
         if spec.metrics:
             with unnamed_variables():
-                build_metrics(self.model)
+                build_metrics(self.model, spec)
+        self._update_metrics = metric_updater(self.model, spec)
         self._output = activation_function(spec.network.activations[-1])
         self._row_losses = row_losses(self.model, self._output)
 
@@ -97,7 +89,7 @@ class Program:
         weight: Tensor,
         rates: Floats,
         n_steps: int,
-        values: Values = NONE,
+        values: Values = NO_VALUES,
         seeds: Array | None = None,
     ) -> Tensor:
         """Train on a chunk of mini-batches.
@@ -112,8 +104,8 @@ class Program:
             A learning rate for each mini-batch.
         n_steps : int
             Number of mini-batches to train on, from the first one.
-        values : Values, default=NONE
-            What some programs need besides.
+        values : Values, default=NO_VALUES
+            Penalties and conditioning, if the spec has them.
         seeds : int32 array of shape (n_batches, 2), default=None
             A seed for each mini-batch.  Only networks that are random take seeds.
 
@@ -132,19 +124,19 @@ class Program:
         targets: Tensor,
         weight: Tensor,
         n_steps: int,
-        values: Values = NONE,
+        values: Values = NO_VALUES,
     ) -> Tensor:
         """Compute the losses of a chunk of mini-batches; the arguments are those of `train`."""
         return self._compiled_evaluate(inputs, targets, weight, n_steps, *self._extra(values))
 
     def _extra(self, values: Values, seeds: Array | None = None) -> list[Array]:
-        """Return the arguments that this program needs besides, in the order of `_extra_specs`."""
+        """Return the arguments in `_extra_specs`, in that order."""
         given = {**values._asdict(), "seeds": seeds}
         names = self._extra_specs(random=seeds is not None)
         return [np.asarray(given[n], np.int32 if n == "seeds" else np.float32) for n in names]
 
     def _extra_specs(self, *, random: bool) -> dict[str, Any]:
-        """Describe the arguments that not every program needs."""
+        """Describe the arguments that this program needs and other programs may not need."""
         spec, specs = self.spec, {}
         if spec.objective.penalties:
             specs["strengths"] = tf.TensorSpec((len(spec.objective.penalties),))
@@ -184,7 +176,7 @@ class Program:
         return batches, batches, tf.TensorSpec((steps, self.spec.batch_size))
 
     def _batch(self, i: Tensor, chunk: Sequence[Tensor], extra: Sequence[Tensor]) -> Batch:
-        """Take the ``i``-th mini-batch of a chunk; ``extra`` has seeds only in training."""
+        """Return the ``i``-th mini-batch of a chunk; ``extra`` has no seeds in validation."""
         named = dict(zip(self._extra_specs(random=True), extra, strict=False))
         if "seeds" in named:
             named["seed"] = named.pop("seeds")[i]
@@ -195,11 +187,12 @@ class Program:
         try:
             with defer_interrupts():
                 return self._compile(function).get_concrete_function(*specs)
+        except TracingError:
+            raise
         except (ValueError, TypeError) as error:
             kind = TypeError if isinstance(error, TypeError) else ValueError
-            raise kind(
-                f"The parameters give no program that can be compiled: {shorten_error(error)}"
-            ) from error
+            text = f"The parameters give no program that can be compiled: {shorten_error(error)}"
+            raise kind(text) from error
 
     def _compile(self, function: Callable[..., Tensor]) -> Any:
         # Without AutoGraph, the user's functions run as they are written, which is what Keras does.
@@ -299,7 +292,10 @@ class Program:
         TensorFlow registers a gradient function for that sum and never removes it.  The function
         would keep the program's whole graph, 5 MB, after the program is dropped.
         """
-        self.optimizer.apply(gradients, self.variables)
+        apply = self.optimizer.apply
+        if not is_of_keras(self.optimizer):
+            apply = named("optimizer", apply, type(self.optimizer).__name__)
+        apply(gradients, self.variables)
 
     def _evaluate(
         self, inputs: Tensor, targets: Tensor, weight: Tensor, n_steps: Tensor, *extra: Tensor
@@ -337,8 +333,7 @@ class Program:
 
     def _forward(self, values: Sequence[Tensor], batch: Batch) -> list[Tensor]:
         """Return the logits of a mini-batch, and the sum of its penalties if there are any."""
-        weights = self.packing.tensors(values)
-        spec = self.spec
+        weights, spec = self.packing.tensors(values), self.spec
         mode = Mode(spec.compute_dtype, batch.seed, "threefry" if self.jit else "philox")
         logits, code = run_forward(spec.network, weights, batch.conditioned(batch.inputs), mode)
         if not spec.objective.penalties:
@@ -349,19 +344,6 @@ class Program:
         """Return the sum of the rows' weighted losses, and its gradient with respect to logits."""
         if self.spec.metrics:
             outputs = batch.unconditioned(self._output(logits))
-            self.model.compute_metrics(batch.inputs, batch.targets, outputs, batch.weight)
+            self._update_metrics(batch.inputs, batch.targets, outputs, batch.weight)
         losses, slopes = self._row_losses(batch.conditioned(batch.targets), logits)
         return tf.reduce_sum(losses * batch.weight), slopes * batch.weight[:, None]
-
-
-def run_steps(step: Callable[[Tensor], Tensor], n_steps: Tensor, weight: Tensor) -> Tensor:
-    """Call ``step(i)`` for each of ``n_steps`` mini-batches, and return the losses.
-
-    ``weight`` gives the number of losses; they are zero for mini-batches without a step.
-    """
-    losses = tf.TensorArray(tf.float32, tf.shape(weight)[0], element_shape=())
-
-    def body(i: Tensor, losses: Any) -> tuple[Tensor, Any]:
-        return i + 1, losses.write(i, step(i))
-
-    return tf.while_loop(lambda i, _: i < n_steps, body, (0, losses))[1].stack()

@@ -4,6 +4,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from skae._process import defer_interrupts, preserve_environment, without_banners
@@ -35,6 +36,66 @@ _check_backend(keras.backend.backend())
 if first_import and os.environ.get("OMP_NUM_THREADS", "").isdecimal():
     # joblib tells each worker its share of the cores in this variable, which TensorFlow ignores.
     tf.config.threading.set_intra_op_parallelism_threads(int(os.environ["OMP_NUM_THREADS"]))
+
+
+def check_eager() -> None:
+    """Raise an error if TensorFlow does not run eagerly here, and say which setting is the cause.
+
+    Raises
+    ------
+    RuntimeError
+        If TensorFlow builds a graph.
+    """
+    if tf.executing_eagerly():
+        return
+    if tf.inside_function():
+        cause = "the call is inside a tf.function or a map of tf.data: move it outside"
+    elif _is_eager_by_default():
+        cause = "the call is in the scope of a tf.Graph: leave the scope first"
+    else:
+        cause = (
+            "tf.compat.v1.disable_eager_execution() or tf.compat.v1.disable_v2_behavior() was "
+            "called: remove this call and start Python again"
+        )
+    raise RuntimeError(f"skae needs TensorFlow's eager execution, but {cause}.")
+
+
+def _is_eager_by_default() -> bool:
+    """Return whether a new thread, which is in no scope, runs TensorFlow eagerly."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(tf.executing_eagerly).result()
+
+
+def _records_gradients() -> bool:
+    with tf.GradientTape() as tape:
+        one = tf.ones(())
+        tape.watch(one)
+        square = one * one
+    return tape.gradient(square, one) is not None
+
+
+def check_settings() -> None:
+    """Raise an error if a setting of TensorFlow or Keras makes a fit impossible.
+
+    Raises
+    ------
+    RuntimeError
+        If TensorFlow does not run eagerly, or records no gradients.
+    ValueError
+        If Keras' default dtype is not float32.
+    """
+    check_eager()
+    if not _records_gradients():
+        raise RuntimeError(
+            "fit needs TensorFlow's gradients, but the call is in the scope of tf.init_scope() or "
+            "GradientTape.stop_recording(): leave the scope first."
+        )
+    if keras.config.floatx() != "float32":
+        raise ValueError(
+            "fit needs Keras' default dtype 'float32', because losses and optimizers use it; got "
+            f"{keras.config.floatx()!r}: call keras.config.set_floatx('float32') before fit. The "
+            "setting may come from the file keras.json in Keras' home folder."
+        )
 
 
 def compute_dtype() -> str:
@@ -84,4 +145,12 @@ def current_device() -> str:
     return str(tf.zeros(()).device)
 
 
-__all__ = ["compute_dtype", "current_device", "keras", "unnamed_variables", "tf", "versions"]
+def traced_settings() -> tuple[str, float]:
+    """Return the caller's device and Keras' epsilon, which become part of a compiled program."""
+    return current_device(), keras.config.epsilon()
+
+
+__all__ = [
+    "check_eager", "check_settings", "compute_dtype", "current_device", "keras",
+    "traced_settings", "unnamed_variables", "tf", "versions",
+]  # fmt: skip

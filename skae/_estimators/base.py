@@ -1,8 +1,7 @@
 """`BaseAutoencoder`: the methods that all autoencoders share."""
 
-import functools
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -16,10 +15,11 @@ from skae._corruption.base import Corruption
 from skae._engine.limits import Limits
 from skae._estimators.docs import shared_docs
 from skae._estimators.fitting import fitted_attributes
-from skae._estimators.inputs import check_codes, check_rows, check_weight
-from skae._estimators.routing import PREFIXES, check_names, hide_keywords, routed_parameters
-from skae._interop import html, keras_models, onnx, pickling
+from skae._estimators.inputs import check_codes, check_rows, check_weight, labels_of_step
+from skae._estimators.routing import PREFIXES, check_names, declare_parameters, routed_parameters
+from skae._interop import copies, html, keras_models, onnx, pickling
 from skae._network.inference import Network
+from skae._rows.finite import finite_mean
 from skae._training.watchers.sklearn_callbacks import CallbackSupportMixin
 
 
@@ -38,7 +38,7 @@ class BaseAutoencoder(
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        hide_keywords(cls)
+        declare_parameters(cls)
 
     @abstractmethod
     def _corruption(self, bounded: bool, paired: bool) -> Corruption | None:
@@ -93,6 +93,23 @@ class BaseAutoencoder(
             self.__dict__.update(routed)
         return self
 
+    def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
+        """Fit to rows, and encode them.
+
+        Parameters
+        ----------
+        {X_fit}
+        y : array-like, default=None
+            Ignored.  It may have several columns, but not the shape of X, which `fit` refuses.
+        **fit_params : dict
+            Other arguments of `fit`.
+
+        Returns
+        -------
+        {codes}
+        """
+        return super().fit_transform(X, labels_of_step(X, y), **fit_params)
+
     def transform(self, X: Any, *, out: Any = None) -> Any:
         """Encode rows.
 
@@ -104,8 +121,7 @@ class BaseAutoencoder(
 
         Returns
         -------
-        X_new : ndarray of shape (n_samples, n_components)
-            The codes: float32 if X is float32, else float64.
+        {codes}
 
         Raises
         ------
@@ -187,7 +203,7 @@ class BaseAutoencoder(
         Parameters
         ----------
         {X}
-        {y}
+        {y_of_score}
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row.  Not negative, and not zero for every row.
 
@@ -195,9 +211,8 @@ class BaseAutoencoder(
         -------
         score : float
             Mean of `score_samples`, weighted by ``sample_weight``: at most 0, and higher is better.
-            It is computed in float64 and rounded to seven digits, the precision of the float32
-            weights of the network.  Rounding hides differences that depend on the number of threads
-            of the BLAS library.
+            It is rounded to seven digits, the precision of the network's weights.  Rounding hides
+            differences that depend on the number of threads of the BLAS library.
 
         Raises
         ------
@@ -207,13 +222,7 @@ class BaseAutoencoder(
         X = check_rows(self, X, finite=False)
         scores = self._network.scores(X, dtype=np.dtype(np.float64))
         weight = None if sample_weight is None else check_weight(self, scores, sample_weight)
-        with np.errstate(over="ignore"):
-            mean = np.average(scores, weights=weight)
-        if not np.isfinite(mean):
-            raise ValueError(
-                "The sum of the scores overflows float64: scale X like the training data."
-            )
-        return float(f"{mean:.7g}")
+        return float(f"{finite_mean(scores, weight):.7g}")
 
     @property
     def encoder_(self) -> Any:
@@ -271,7 +280,8 @@ class BaseAutoencoder(
         Warns
         -----
         UserWarning
-            If a layer has a regularizer, a constraint or noise, and no parameter has its effect.
+            If a layer has a regularizer, a constraint, noise or frozen weights, and no parameter
+            has this effect.
 
         Examples
         --------
@@ -293,13 +303,10 @@ class BaseAutoencoder(
         vars(estimator).update(fitted_attributes(network, {}))
         return estimator
 
-    if not TYPE_CHECKING:  # else mypy would accept every name
-
-        def __getattr__(self, name: str) -> Any:
-            """Return the methods that skl2onnx looks up; `dir` does not show them to users."""
-            if name in onnx.HOOKS:
-                return functools.partial(onnx.HOOKS[name], self)
-            return object.__getattribute__(self, name)  # raises the error that led here
+    # skl2onnx looks these up on an estimator that it does not know
+    onnx_parser = onnx.Hook(onnx.register)
+    onnx_shape_calculator = onnx.Hook(onnx.shape_calculator)
+    onnx_converter = onnx.Hook(onnx.converter)
 
     @property
     def _n_features_out(self) -> int:
@@ -319,7 +326,7 @@ class BaseAutoencoder(
         return html.block(self._network)
 
     def __dir__(self) -> list[str]:
-        return keras_models.names_without_unbuilt(self)
+        return keras_models.visible_names(self)
 
     def __getstate__(self) -> dict[str, Any]:
         return pickling.pack(super().__getstate__())
@@ -332,8 +339,11 @@ class BaseAutoencoder(
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(pickling.unpack(state, type(self)))
 
+    def __sklearn_clone__(self) -> Self:
+        return copies.clone(self)
+
     def __copy__(self) -> Self:
-        return pickling.shallow_copy(self)
+        return copies.shallow_copy(self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return pickling.deep_copy(self, memo)
+        return copies.deep_copy(self, memo)

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from skae._checks import check_clip, check_number
+from skae._checks import check_clip, check_number, is_auto
 from skae._corruption.base import CorruptingTransformer, Corruption
 from skae._corruption.gaussian import GaussianNoise
 from skae._estimators.base import BaseAutoencoder
@@ -218,7 +218,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         """Check ``noise_scale`` and ``clip``, and return the noise that they describe."""
         check_number("noise_scale", self.noise_scale, low=0)
         clip: Any = self.clip
-        if isinstance(clip, str) and clip == "auto":
+        if is_auto(clip):
             clip = (0, 1) if bounded else None
         check_clip(clip)
         return GaussianNoise(self.noise_scale, clip=clip)

@@ -37,8 +37,9 @@ def describe(
     bounded : bool
         Whether "auto" stands for the choice for values in [0, 1].
     """
-    from skae._engine.tensorflow import compute_dtype
+    from skae._engine.tensorflow import check_settings, compute_dtype
 
+    check_settings()
     n_rows, n_features = shape
     output = params["output_activation"]
     if output == "auto":
@@ -94,7 +95,8 @@ def auto_batch_size(n_rows: int) -> int:
 
 
 def _as_list(metrics: Any) -> list[Any]:
-    metrics = metrics or ()
+    if metrics is None:
+        return []
     return list(metrics) if isinstance(metrics, list | tuple) else [metrics]
 
 

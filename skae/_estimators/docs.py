@@ -131,13 +131,23 @@ sample_weight : array-like of shape (n_samples,), default=None
 X_ROWS = """\
 X : {array-like, sparse matrix, source} of shape (n_samples, n_features)
     Rows with the features seen in `fit`.  A source is read in blocks."""
+X_FIT = """\
+X : {array-like, sparse matrix, source} of shape (n_samples, n_features)
+    The rows."""
+CODES = """\
+X_new : ndarray of shape (n_samples, n_components)
+    The codes: float32 if X is float32, else float64."""
 Y_IGNORED = """\
-y : None
-    Ignored, so that pipelines may pass labels."""
+y : array-like of shape (n_samples,), default=None
+    Ignored, so that searches and pipelines may pass labels.  A ``y`` of several columns is refused:
+    clean rows belong to ``X_clean``."""
+Y_OF_SCORE = """\
+y : object, default=None
+    Ignored, so that searches may pass labels."""
 OUT_NOTE = """\
     Array to write the result to, such as a `numpy.memmap` or an HDF5 dataset, of a floating-point
     dtype.  The method then returns this object.  Its first row is NaN until all rows are
-    written."""
+    written.  It may be X itself, but must not share memory with X in another order."""
 FIT_RAISES = """\
 ValueError, TypeError
     If a parameter or an argument is not as described, or training diverges.  The estimator is then
@@ -162,7 +172,10 @@ BLOCKS = {
     "notes": NOTES,
     "sample_weight": SAMPLE_WEIGHT,
     "X": X_ROWS,
+    "X_fit": X_FIT,
+    "codes": CODES,
     "y": Y_IGNORED,
+    "y_of_score": Y_OF_SCORE,
     "out": OUT_NOTE,
     "fit_raises": FIT_RAISES,
     "use_raises": USE_RAISES,

@@ -23,10 +23,11 @@ from skae._estimators.inputs import (
 )
 from skae._estimators.parameters import check_parameters
 from skae._estimators.routing import routed_parameters
+from skae._estimators.units import warn_of_other_units
 from skae._interop.keras_models import eager_fallback
 from skae._network.conditioning import Conditioning
 from skae._network.inference import Network
-from skae._process import check_not_forked
+from skae._process import check_not_forked, tensorflow_is_loaded
 from skae._rows.rows import Rows, ValueRange, split_rows
 from skae._training.checkpoint import Checkpoint
 from skae._training.identity import fingerprint_fit
@@ -76,6 +77,10 @@ class Job:
 def fit(estimator: Any, data: Data, *, single_epoch: bool = False) -> None:
     """Fit an estimator; leave it unchanged if that fails."""
     check_not_forked()
+    if tensorflow_is_loaded():
+        from skae._engine.tensorflow import check_settings
+
+        check_settings()
     with unchanged_on_error(estimator):
         job, result = _fit(estimator, data, single_epoch)
     if result.interrupted:
@@ -117,6 +122,7 @@ def _describe_job(estimator: Any, data: Data, single_epoch: bool) -> Job:
     corruption = estimator._corruption(bounded, rows.targets is not None)
     plan = _make_plan(estimator, corruption, _seed(estimator, checkpoint), single_epoch)
     rows, validation = _set_aside(estimator, data, rows, spec, plan)
+    warn_of_other_units(rows, validation if data.X_val is not None else None)
     start = _start(estimator, spec, single_epoch) if continues else None
     conditioning, start = _condition(spec, rows, start)
     plan = dataclasses.replace(plan, conditioning=conditioning)
@@ -193,7 +199,7 @@ def _read_rows(estimator: Any, data: Data, continues: bool, single_epoch: bool) 
     """Check and return the rows to train on, their clean rows and their weights."""
     reset = not (continues and single_epoch)
     X = check_rows(estimator, data.X, reset=reset, min_samples=1 if single_epoch else 2)
-    check_labels(data.y, X.shape)
+    check_labels(data.y)
     X_clean = check_clean(estimator, "X_clean", data.X_clean, X)
     return weighted_rows(estimator, X, X_clean, data.sample_weight)
 
@@ -285,8 +291,9 @@ def _condition(
 
 def _keras_callbacks(estimator: Any, spec: ProgramSpec) -> "KerasCallbacks | None":
     """Check the callbacks that the parameter names, and bind them to a fit; or return None."""
-    if not estimator.callbacks:
+    if estimator.callbacks is None:
         return None
     from skae._interop.keras_callbacks import KerasCallbacks, check_callbacks
 
-    return KerasCallbacks(check_callbacks(estimator.callbacks), spec)
+    callbacks = check_callbacks(estimator.callbacks)
+    return KerasCallbacks(callbacks, spec) if callbacks else None

@@ -7,6 +7,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length, validate_data
 
+from skae._rows.containers import readable, refuse_lazy
 from skae._rows.dtypes import ROW_FORMAT, check_dtype, refuse_masked, without_array_api
 from skae._rows.finite import check_finite
 from skae._rows.rows import Rows, all_rows
@@ -40,16 +41,16 @@ def check_rows(
         validate_data(estimator, head, reset=reset, ensure_min_samples=min_samples, **ROW_FORMAT)
         return load_small(source) if finite else source
     if reset or not _is_valid(estimator, X, min_samples):
-        refuse_masked("X", X)
-        X = validate_data(
-            estimator,
-            X,
-            reset=reset,
-            ensure_min_samples=min_samples,
-            ensure_all_finite=False,
-            **ROW_FORMAT,
-        )
-        X = check_dtype(estimator, "X", X)
+        with readable("X", X):
+            checked = validate_data(
+                estimator,
+                X,
+                reset=reset,
+                ensure_min_samples=min_samples,
+                ensure_all_finite=False,
+                **ROW_FORMAT,
+            )
+            X = check_dtype(estimator, "X", checked)
     if finite:
         check_finite("X", X)
     return X
@@ -67,7 +68,7 @@ def _is_valid(estimator: Any, X: Any, min_samples: int) -> bool:
         and X.shape[1] == estimator.n_features_in_
         and X.dtype in (np.float32, np.float64)
         and X.flags.c_contiguous
-        and not hasattr(estimator, "feature_names_in_")  # `validate_data` warns then
+        and "feature_names_in_" not in vars(estimator)  # `validate_data` warns then
     )
 
 
@@ -79,9 +80,10 @@ def check_codes(estimator: Any, X: Any, n_components: int) -> Matrix:
         _check_head(estimator, source)
         X = source
     else:
-        refuse_masked("X", X)
-        X = check_array(X, input_name="X", estimator=estimator, ensure_all_finite=False)
-        X = check_dtype(estimator, "X", X)
+        with readable("X", X):
+            codes = check_array(X, input_name="X", estimator=estimator, ensure_all_finite=False)
+            codes = check_dtype(estimator, "X", codes)
+        X = codes
         check_finite("X", X)
     if X.shape[1] != n_components:
         raise ValueError(
@@ -98,11 +100,13 @@ def check_matrix(estimator: Any, name: str, X: Any) -> Matrix:
         source = Source(X, name)
         _check_head(estimator, source)
         return load_small(source)
-    refuse_masked(name, X)
-    X = check_array(X, input_name=name, estimator=estimator, ensure_all_finite=False, **ROW_FORMAT)
-    X = check_dtype(estimator, name, X)
-    check_finite(name, X)
-    return X
+    with readable(name, X):
+        rows = check_array(
+            X, input_name=name, estimator=estimator, ensure_all_finite=False, **ROW_FORMAT
+        )
+        rows = check_dtype(estimator, name, rows)
+    check_finite(name, rows)
+    return rows
 
 
 def _check_head(estimator: Any, source: Source) -> None:
@@ -143,17 +147,31 @@ def _feature_names(X: Any) -> Any:
     return getattr(reader, "feature_names_in_", None)
 
 
-def check_labels(y: Any, shape: tuple[int, ...]) -> None:
-    """Raise ValueError if ``y`` has the shape of X: clean rows, which would be ignored.
+def check_labels(y: Any) -> None:
+    """Raise ValueError if ``y`` has several columns: clean rows, which would be ignored.
 
-    Every other ``y`` is ignored.  Pipelines and searches pass labels of shape (n_samples,), columns
-    of shape (n_samples, 1), and tables with several targets.
+    Labels of shape (n_samples,) or (n_samples, 1) are ignored, because searches pass them.
     """
-    if shape[1] > 1 and _shape(y) == shape:
+    refuse_lazy("y", y)
+    if _has_columns(y):
         raise ValueError(
-            f"y has the shape of X, {shape}, but y is ignored.  To learn clean rows from noisy "
-            "ones, call DenoisingAutoencoder.fit(X, X_clean=y); otherwise leave y out."
+            "y is ignored, and must be None or labels of shape (n_samples,); got shape "
+            f"{_shape(y)}.  To learn clean rows from noisy ones, call "
+            "DenoisingAutoencoder.fit(X, X_clean=y); otherwise leave y out."
         )
+
+
+def labels_of_step(X: Any, y: Any) -> Any:
+    """Return the ``y`` that `fit` gets from `fit_transform`.
+
+    Pipelines call `fit_transform` for their steps with the targets of the last step.  Targets of
+    several columns become None, unless they have the shape of X: `fit` refuses these.
+    """
+    return None if _has_columns(y) and _shape(y) != _shape(X) else y
+
+
+def _has_columns(y: Any) -> bool:
+    return any(size != 1 for size in _shape(y)[1:])
 
 
 def _shape(y: Any) -> tuple[int, ...]:
@@ -162,7 +180,7 @@ def _shape(y: Any) -> tuple[int, ...]:
         return tuple(y.shape)
     try:
         return np.asarray(y).shape
-    except ValueError:
+    except (ValueError, TypeError):
         return ()
 
 
@@ -182,6 +200,7 @@ def check_weight(estimator: Any, X: Any, sample_weight: Any) -> Array:
         sample_weight,
         ensure_2d=False,
         dtype=np.float64,
+        ensure_all_finite=False,
         input_name="sample_weight",
         estimator=estimator,
     )
@@ -189,6 +208,7 @@ def check_weight(estimator: Any, X: Any, sample_weight: Any) -> Array:
         raise ValueError(
             f"sample_weight must be of shape (n_samples,); got {weight.ndim} dimensions."
         )
+    check_finite("sample_weight", weight[:, np.newaxis])
     check_consistent_length(X, weight)
     if weight.min() < 0:
         raise ValueError(f"sample_weight must not be negative; got {weight.min():.4g}.")

@@ -1,21 +1,28 @@
 """Checks of the parameters that all autoencoders share."""
 
-import os
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 
-from skae._checks import check_number, did_you_mean
+from skae._checks import (
+    check_bool,
+    check_layer_sizes,
+    check_number,
+    check_path,
+    check_random_state,
+    is_auto,
+)
 from skae._estimators.routing import routed_parameters
+from skae._hints import did_you_mean
 from skae._interop.pickling import check_available
 from skae._training.schedules import SCHEDULES
 
 
 def check_parameters(estimator: Any) -> None:
-    """Check the types and ranges of an autoencoder's parameters.
+    """Check the types and ranges of an autoencoder's parameters, without TensorFlow.
 
-    `skae._engine.lookup` checks the parameters that name Keras objects.
+    `skae._engine.lookup` checks the names of Keras objects later.
 
     Raises
     ------
@@ -24,43 +31,82 @@ def check_parameters(estimator: Any) -> None:
     """
     check_available(vars(estimator))
     _check_network(estimator)
+    _check_keras_objects(estimator)
     _check_training(estimator)
+    _check_stopping(estimator)
     _check_schedule(estimator)
     _check_routed(estimator)
+    estimator._corruption(bounded=False, paired=False)  # raises an error for bad parameters
 
 
 def _check_network(estimator: Any) -> None:
     check_number("n_components", estimator.n_components, low=1, kind=Integral)
-    check_number("dropout", estimator.dropout, low=0, high=1)
-    if estimator.dropout == 1:
-        raise ValueError("dropout must be below 1; got 1.")
+    check_layer_sizes(estimator.hidden_layer_sizes)
+    check_number("dropout", estimator.dropout, low=0, high=1, below=True)
     check_number("alpha", estimator.alpha, low=0)
     check_number("code_penalty", estimator.code_penalty, low=0)
 
 
-def _check_training(estimator: Any) -> None:
-    if estimator.batch_size != "auto":
-        check_number("batch_size", estimator.batch_size, low=1, kind=Integral)
-    check_number("epochs", estimator.epochs, low=1, kind=Integral)
-    check_number("n_iter_no_change", estimator.n_iter_no_change, low=1, kind=Integral)
-    check_number("tol", estimator.tol, low=0)
-    if not isinstance(estimator.verbose, bool | np.bool_):
-        check_number("verbose", estimator.verbose, low=0, kind=Integral)
-    fraction = estimator.validation_fraction
-    check_number("validation_fraction", fraction, low=0, high=1, above=True)
-    if fraction == 1:
-        raise ValueError("validation_fraction must be below 1; got 1.")
-    if not isinstance(estimator.checkpoint, str | os.PathLike | None):
+def _check_keras_objects(estimator: Any) -> None:
+    """Check that each parameter for Keras is a name, or an object that Keras could take."""
+    for name in ("activation", "code_activation", "output_activation"):
+        if not _may_be_keras(value := getattr(estimator, name)):
+            hint = " 'linear' is the identity." if value is None else ""
+            raise TypeError(
+                f"{name} must be the name of a Keras activation or a function; got {value!r}.{hint}"
+            )
+    if not _may_be_keras(estimator.loss):
         raise TypeError(
-            f"checkpoint must be the path of a file or None; got {estimator.checkpoint!r}."
+            "loss must be a name, a Keras loss class, an instance or a function of "
+            f"(y_true, y_pred); got {estimator.loss!r}."
+        )
+    if not (_may_be_keras(estimator.optimizer) or hasattr(estimator.optimizer, "get_config")):
+        raise TypeError(
+            "optimizer must be a name, a Keras optimizer class or an instance; got "
+            f"{estimator.optimizer!r}."
+        )
+    metrics = estimator.metrics
+    if metrics is not None and not all(
+        map(_may_be_keras, metrics if isinstance(metrics, list | tuple) else [metrics])
+    ):
+        raise TypeError(
+            f"metrics must be None, a name, a Keras metric or a list of these; got {metrics!r}."
         )
 
 
+def _may_be_keras(value: Any) -> bool:
+    return callable(value) or (isinstance(value, str) and value != "")
+
+
+def _check_training(estimator: Any) -> None:
+    check_number("batch_size", estimator.batch_size, low=1, kind=Integral, auto=True)
+    check_number("epochs", estimator.epochs, low=1, kind=Integral)
+    check_bool("warm_start", estimator.warm_start)
+    check_path("checkpoint", estimator.checkpoint)
+    check_random_state(estimator.random_state)
+    if not isinstance(estimator.verbose, bool | np.bool_):
+        check_number("verbose", estimator.verbose, low=0, kind=Integral)
+
+
+def _check_stopping(estimator: Any) -> None:
+    check_bool("early_stopping", estimator.early_stopping)
+    fraction = estimator.validation_fraction
+    check_number("validation_fraction", fraction, low=0, high=1, above=True, below=True)
+    check_number("n_iter_no_change", estimator.n_iter_no_change, low=1, kind=Integral)
+    check_number("tol", estimator.tol, low=0)
+
+
 def _check_schedule(estimator: Any) -> None:
-    if estimator.learning_rate != "auto":
-        check_number("learning_rate", estimator.learning_rate, low=0, above=True)
+    if callable(estimator.learning_rate):
+        raise TypeError(
+            "learning_rate must be 'auto' or a number above 0; got "
+            f"{estimator.learning_rate!r}: set learning_rate_schedule to it."
+        )
+    check_number("learning_rate", estimator.learning_rate, low=0, above=True, auto=True)
     schedule = estimator.learning_rate_schedule
-    if not callable(schedule) and schedule not in list(SCHEDULES):
+    if isinstance(schedule, str) and schedule in SCHEDULES:
+        return
+    if isinstance(schedule, type) or not callable(schedule):
         raise ValueError(
             f"learning_rate_schedule must be one of {sorted(SCHEDULES)}, or a Keras "
             f"LearningRateSchedule; got {schedule!r}.{did_you_mean(schedule, SCHEDULES)}"
@@ -69,7 +115,7 @@ def _check_schedule(estimator: Any) -> None:
 
 def _check_routed(estimator: Any) -> None:
     """Refuse parameters of a loss that depends on the data."""
-    if not (isinstance(estimator.loss, str) and estimator.loss == "auto"):
+    if not is_auto(estimator.loss):
         return
     for name in routed_parameters(estimator):
         if name.startswith("loss__"):

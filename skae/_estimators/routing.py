@@ -3,13 +3,30 @@
 An estimator stores them as attributes, like its own parameters.  `fit` checks them.
 """
 
+import functools
 import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from skae._checks import did_you_mean
+from skae._hints import did_you_mean
 
 PREFIXES = ("optimizer__", "loss__")
+KEYWORDS = inspect.Parameter.VAR_KEYWORD
+ARGUMENT = "Pass it to fit: fit(X, {})."
+# What to do instead of setting parameters that other estimators have.
+ADVICE = {
+    "validation_data": ARGUMENT.format("X_val=..."),
+    "X_val": ARGUMENT.format("X_val=..."),
+    "X_clean": ARGUMENT.format("X_clean=..."),
+    "sample_weight": ARGUMENT.format("sample_weight=..."),
+    "contamination": "Compare score_samples(X) with a quantile of your choice.",
+    "decoder_layers": "The decoder mirrors hidden_layer_sizes.",
+    "input_dim": "fit takes the number of features from X.",
+    "input_shape": "fit takes the number of features from X; rows are flat.",
+    "shuffle": "Training always shuffles the rows.",
+    "restore_best_weights": "early_stopping=True does that.",
+    "whiten": "Put a StandardScaler after the autoencoder.",
+}
 
 
 def routed_parameters(estimator: Any) -> dict[str, Any]:
@@ -30,16 +47,63 @@ def store_routed(estimator: Any, keywords: dict[str, Any]) -> None:
             known = [*inspect.signature(type(estimator)).parameters, *PREFIXES]
             raise TypeError(
                 f"{type(estimator).__name__} got an unexpected keyword argument {name!r}."
-                f"{did_you_mean(name, known)}"
+                f"{_hint(name, known)}"
             )
     vars(estimator).update(keywords)
 
 
-def hide_keywords(kind: type[Any]) -> None:
-    """Remove ``**routed`` from a class' signature: scikit-learn's checks set every name in it."""
-    signature = inspect.signature(kind.__init__)
-    named = [p for p in signature.parameters.values() if p.name not in ("self", "routed")]
-    kind.__signature__ = signature.replace(parameters=named)
+def declare_parameters(kind: type[Any]) -> None:
+    """Make the signatures of a class show its parameters, as scikit-learn reads them.
+
+    scikit-learn takes the parameters of a class from the signature of its ``__init__``.  If this
+    method passes ``**kwargs`` to the base, the parameters of the base are not in the signature, and
+    `clone` would silently lose them.  Such a class gets an ``__init__`` that shows all of them.
+
+    The signature of the class itself has no ``**routed``, because scikit-learn's checks set every
+    name in it.
+    """
+    init: Any = kind.__init__
+    signature = _whole_signature(kind)
+    if signature != inspect.signature(init):
+
+        @functools.wraps(init)
+        def declared(self: Any, *args: Any, **kwargs: Any) -> None:
+            init(self, *args, **kwargs)
+
+        vars(declared)["__signature__"] = signature
+        setattr(kind, "__init__", declared)  # noqa: B010  (mypy refuses the assignment)
+    _, *named = signature.parameters.values()
+    shown: Any = kind
+    shown.__signature__ = signature.replace(parameters=[p for p in named if p.kind is not KEYWORDS])
+
+
+def _whole_signature(kind: type[Any]) -> inspect.Signature:
+    """Return the signature of ``__init__``, with the parameters that ``**kwargs`` hands on."""
+    own, *others = (base for base in kind.__mro__ if "__init__" in vars(base))
+    signature = _signature(own)
+    found = dict(signature.parameters)
+    kinds = {parameter.kind for parameter in found.values()}
+    # scikit-learn refuses a class that takes ``*args``.
+    passes_on = KEYWORDS in kinds and inspect.Parameter.VAR_POSITIONAL not in kinds
+    for base in others:
+        if not passes_on:
+            break
+        inherited = _signature(base)
+        _, *named = inherited.parameters.values()
+        for parameter in named:
+            if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+                found.setdefault(parameter.name, parameter.replace(kind=parameter.KEYWORD_ONLY))
+        passes_on = _takes_keywords(inherited)
+    return signature.replace(parameters=sorted(found.values(), key=lambda p: p.kind))
+
+
+def _signature(kind: type[Any]) -> inspect.Signature:
+    init: Any = kind.__init__
+    return inspect.signature(init)
+
+
+def _takes_keywords(signature: inspect.Signature) -> bool:
+    return any(parameter.kind is KEYWORDS for parameter in signature.parameters.values())
 
 
 def check_names(estimator: Any, params: Mapping[str, Any]) -> None:
@@ -61,8 +125,13 @@ def check_names(estimator: Any, params: Mapping[str, Any]) -> None:
             raise _unknown(nested, type(holder).__name__, inner)
 
 
+def _hint(name: str, known: Iterable[str]) -> str:
+    """Return a sentence that says what to use instead of a name, or an empty string."""
+    return f" {ADVICE[name]}" if name in ADVICE else did_you_mean(name, known)
+
+
 def _unknown(name: str, owner: str, known: Iterable[str]) -> ValueError:
     return ValueError(
-        f"Invalid parameter {name!r} for estimator {owner}.{did_you_mean(name, known)} "
+        f"Invalid parameter {name!r} for estimator {owner}.{_hint(name, known)} "
         f"Valid parameters are: {sorted(known)}."
     )

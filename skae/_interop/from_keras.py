@@ -44,7 +44,8 @@ def read(encoder: Any, decoder: Any, given: Collection[str] = ()) -> tuple[Netwo
     Warns
     -----
     UserWarning
-        If a layer has a regularizer, a constraint or noise, and no parameter has its effect.
+        If a layer has a regularizer, a constraint, noise or frozen weights, and no parameter has
+        this effect.
     """
     halves = _read_half("encoder", encoder), _read_half("decoder", decoder)
     _check_sizes(*halves)
@@ -154,7 +155,7 @@ def _refusal(name: str, layer: Any, why: str = "is not of a kind that skae suppo
 
 
 def _float64(values: Any) -> Array:
-    return keras.ops.convert_to_numpy(values).astype(np.float64)
+    return np.asarray(values.numpy() if hasattr(values, "numpy") else values).astype(np.float64)
 
 
 def _dense(name: str, layer: Any, width: int) -> Affine:

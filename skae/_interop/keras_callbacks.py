@@ -1,7 +1,9 @@
 """Keras callbacks during a fit."""
 
+import contextlib
 import copy
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ import numpy as np
 from skae._engine.models import build_metrics, compiled_autoencoder
 from skae._engine.spec import ProgramSpec
 from skae._engine.tensorflow import keras, unnamed_variables
+from skae._engine.tracing import is_of_keras
 from skae._interop.callback_state import CallbackState
 from skae._process import defer_interrupts
 from skae._training.plan import WatcherState
@@ -125,7 +128,9 @@ class KerasCallbacks(Watcher):
         with defer_interrupts(), unnamed_variables():
             self.model = compiled_autoencoder(self.spec)
             if self.spec.metrics:
-                build_metrics(self.model)  # callbacks look up there whether higher is better
+                build_metrics(
+                    self.model, self.spec
+                )  # callbacks look up there whether higher is better
         self.model.stop_training = False
         self.rate = fit.rates.of_epoch(0)[0]
         epochs, steps = fit.epochs_before + fit.epochs, fit.rates.steps_per_epoch
@@ -184,7 +189,8 @@ class KerasCallbacks(Watcher):
         self._update_model(weights, rate)
         for callback in self.callbacks:
             try:
-                getattr(callback, hook)(*args, logs)
+                with _tolerated_warnings(callback):
+                    getattr(callback, hook)(*args, logs)
             except Exception as error:
                 where = f", epoch {args[0]}" if args else ""
                 error.add_note(f"Raised by the callback {type(callback).__name__} ({hook}{where}).")
@@ -205,7 +211,7 @@ class KerasCallbacks(Watcher):
 
     def _take_rate(self, shown: float) -> None:
         """Scale the rest of the schedule, so that it continues from the rate that was set."""
-        self.rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        self.rate = float(self.model.optimizer.learning_rate.numpy())
         if self.rate == shown:
             return
         if shown == 0:
@@ -214,6 +220,21 @@ class KerasCallbacks(Watcher):
                 "reached 0, which cannot be scaled: set learning_rate_schedule='constant'."
             )
         self.fit.rates.scale(self.rate / shown)
+
+
+@contextlib.contextmanager
+def _tolerated_warnings(callback: Any) -> Iterator[None]:
+    """Let Keras' own callbacks work if the user's filters turn warnings into errors.
+
+    They convert variables to arrays in a way that NumPy 2 deprecates.  All threads share the
+    filters, so in all other cases the filters stay untouched.
+    """
+    if not is_of_keras(callback) or all(action != "error" for action, *_ in warnings.filters):
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
+        yield
 
 
 def _is_number(value: object) -> bool:

@@ -25,6 +25,10 @@ SINGLE = {
 }
 
 
+class UnknownClassError(ValueError):
+    """A class or a function of the user is not registered with Keras in this process."""
+
+
 def to_json(value: Any) -> str | None:
     """Return the configuration of an object, class or function of Keras, as JSON.
 
@@ -61,6 +65,8 @@ def from_json(config: str) -> Any:
 
     Raises
     ------
+    UnknownClassError
+        If a class or a function of the user is not registered.
     ValueError
         If the configuration is not of an object that may be a parameter.
     """
@@ -79,22 +85,35 @@ def _check(config: Any) -> None:
     """Raise an error if a configuration names, at any depth, an object that is not allowed."""
     if isinstance(config, dict):
         if "class_name" in config and not _is_known(config):
-            raise ValueError(
-                "A Keras object among the parameters may be an optimizer, schedule, loss, metric "
-                f"or activation; got {config['class_name']!r} of {config.get('module')!r}. If it "
-                "is a class of your own, register it before you load the file, with "
-                "keras.saving.register_keras_serializable."
-            )
+            raise _refusal(config)
         config = list(config.values())
     if isinstance(config, list):
         for item in config:
             _check(item)
 
 
+def _name(config: dict[str, Any]) -> Any:
+    """Return the name under which Keras has registered a class or a function."""
+    return config.get("config" if config["class_name"] == "function" else "registered_name")
+
+
+def _refusal(config: dict[str, Any]) -> ValueError:
+    kind, module, name = config["class_name"], config.get("module"), _name(config)
+    if isinstance(name, str) and ">" in name:
+        return UnknownClassError(
+            f"{name} is not registered in this process: import its module, or register it with "
+            "keras.saving.register_keras_serializable, before you load the file"
+        )
+    return ValueError(
+        "A Keras object among the parameters may be an optimizer, schedule, loss, metric or "
+        f"activation; got {kind!r} of {module!r}. If it is a class of your own, register it "
+        "before you load the file, with keras.saving.register_keras_serializable."
+    )
+
+
 def _is_known(config: dict[str, Any]) -> bool:
     """Return whether Keras may make the object that a configuration names."""
-    kind, module = config["class_name"], config.get("module")
-    name = config.get("config") if kind == "function" else config.get("registered_name")
+    kind, module, name = config["class_name"], config.get("module"), _name(config)
     if isinstance(name, str) and keras.saving.get_registered_object(name) is not None:
         return True
     return kind == "__numpy__" or module in MODULES or (module, kind) in SINGLE

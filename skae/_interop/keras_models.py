@@ -26,14 +26,16 @@ def models_of(estimator: Any) -> Any:
     return estimator._keras_models
 
 
-def names_without_unbuilt(estimator: Any) -> list[str]:
-    """List an estimator's attributes without the Keras models that are not built yet.
+def visible_names(estimator: Any) -> list[str]:
+    """List an estimator's attributes without the Keras models that are not built yet, and ONNX.
 
     scikit-learn 1.9 reads each attribute in this list for its HTML representation.  This must not
     import TensorFlow.  Tab completion finds the models in the class.
     """
-    built = vars(estimator).get("_keras_models") is not None
-    names = [name for name in object.__dir__(estimator) if built or name not in KERAS_MODELS]
+    hidden = {"onnx_parser", "onnx_shape_calculator", "onnx_converter"}
+    if vars(estimator).get("_keras_models") is None:
+        hidden.update(KERAS_MODELS)
+    names = [name for name in object.__dir__(estimator) if name not in hidden]
     return [name for name in names if hasattr(estimator, name)]
 
 

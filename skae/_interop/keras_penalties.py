@@ -39,10 +39,14 @@ class Half:
     @property
     def dense(self) -> list[Any]:
         """The Keras layers that are dense."""
-        return [layer for layer in self.layers if type(layer) is layers.Dense]
+        return [layer for layer in self.layers if _is_dense(layer)]
 
 
 Halves = tuple[Half, Half]
+
+
+def _is_dense(layer: Any) -> bool:
+    return type(layer) is layers.Dense
 
 
 def training_parameters(halves: Halves) -> dict[str, float]:
@@ -72,14 +76,26 @@ def _common_dropout(halves: Halves) -> float:
 
 
 def _dropout_rates(half: Half) -> list[tuple[float, ...]]:
-    """Return the rates of dropout before the first dense layer, and after each of them."""
+    """Return the rates of dropout before the first dense layer, and after each of them.
+
+    A layer that no parameter can replace adds NaN.
+    """
     rates: list[tuple[float, ...]] = [()]
     for layer in half.layers:
-        if type(layer) is layers.Dense:
+        if _is_dense(layer):
             rates.append(())
         elif type(layer) is layers.Dropout and layer.rate:
-            rates[-1] += (layer.rate,)
+            rates[-1] += (layer.rate,) if layer.noise_shape is None else (np.nan,)
+        elif rates[-1] and type(layer) not in INERT and not _is_relu(layer):
+            rates[-1] += (np.nan,)
     return rates
+
+
+def _is_relu(layer: Any) -> bool:
+    """Return whether a layer is ReLU: dropout before it and dropout after it are the same."""
+    if type(layer) is layers.ReLU:
+        return layer.max_value is None and not layer.negative_slope and not layer.threshold
+    return getattr(layer, "activation", None) is keras.activations.relu
 
 
 def _common_l2(dense: Iterable[Any]) -> float:
@@ -145,6 +161,8 @@ def _training_only(layer: Any, *, on_code: bool) -> Iterator[tuple[str, str]]:
     """Yield the effects that a layer has in training only, each with its parameter or ""."""
     if type(layer) in NOISES and (layer.stddev if hasattr(layer, "stddev") else layer.rate):
         yield "noise", "dropout" if type(layer) is layers.Dropout else ""
+    if layer.weights and (layer.non_trainable_weights if _is_dense(layer) else not layer.trainable):
+        yield "frozen weights", ""
     parameters = {"kernel_regularizer": "alpha"}
     if on_code:
         parameters["activity_regularizer"] = "code_penalty"

@@ -36,13 +36,21 @@ def converter(estimator: Any) -> Callable[[Any, Any, Any], None]:
     return _convert
 
 
-# skl2onnx looks up these methods on an estimator that it does not know.  So nobody has to register
-# anything, and skl2onnx is imported only when it converts.
-HOOKS: dict[str, Callable[[Any], Any]] = {
-    "onnx_parser": register,
-    "onnx_shape_calculator": shape_calculator,
-    "onnx_converter": converter,
-}
+class Hook:
+    """A method of estimators that skl2onnx calls, and that neither `dir` nor the pages show.
+
+    Nobody has to register anything, and skl2onnx is imported only when it converts.  A class'
+    ``__getattr__`` would be simpler, but costs 1 us for each attribute that scikit-learn looks for
+    in vain.
+    """
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        self.function = function
+
+    def __get__(self, estimator: Any, kind: Any = None) -> Callable[[], Any]:
+        if estimator is None:  # `inspect.getmembers` of the class then leaves it out
+            raise AttributeError("only estimators have this attribute, and not their class")
+        return functools.partial(self.function, estimator)
 
 
 def _method(operator: Any) -> str:

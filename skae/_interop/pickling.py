@@ -7,7 +7,6 @@ trust them.  In a pickle each of them is a pickle of its own, under ``_pickled``
 loads and transforms even if one of them cannot be opened.
 """
 
-import copy
 import inspect
 import pickle
 import sys
@@ -17,6 +16,7 @@ from weakref import WeakValueDictionary
 
 import joblib
 
+from skae._interop.copies import by_config
 from skae._interop.keras_models import eager_fallback
 from skae._network.inference import Network
 from skae._network.layers import LAYERS, Layer
@@ -113,8 +113,22 @@ def pack_objects(state: Values) -> Values:
     The state names ``pickle.loads``, which opens these.  So a skops file cannot make skae open a
     pickle: skops loads the function ``pickle.loads`` only for a user who trusts it by its name.
     """
-    contents = {name: _dumps(state[name]) for name in _objects(state)}
+    configs = dict(state.get("_keras", {}))
+    objects = {name: state[name] for name in _objects(state)} | _registered(configs)
+    contents = {name: _dumps(value) for name, value in objects.items()}
+    rest = {name: config for name, config in configs.items() if name not in contents}
+    state = {name: value for name, value in state.items() if name != "_keras"}
+    state |= {"_keras": rest} if rest else {}
     return _moved(state, "_pickled", contents, (pickle.loads, contents))
+
+
+def _registered(configs: Mapping[str, str]) -> Values:
+    """Return the objects that need a class or a function that the user has registered with Keras.
+
+    Another process may not have registered them, but finds them by their modules.
+    """
+    made = {name: _from_config(config) for name, config in configs.items() if ">" in config}
+    return {name: value for name, value in made.items() if not isinstance(value, Unavailable)}
 
 
 def unpack(state: Values, kind: type[Any]) -> Values:
@@ -139,22 +153,6 @@ def unpack(state: Values, kind: type[Any]) -> Values:
     return {
         name: value for name, value in attributes.items() if not name.startswith(LAYER_ACTIVATION)
     }
-
-
-def shallow_copy(estimator: Any) -> Any:
-    """Return a copy of an estimator that shares its arrays and its functions."""
-    kind: Any = type(estimator)
-    made = kind.__new__(kind)
-    made.__setstate__(estimator.__getstate__())
-    return made
-
-
-def deep_copy(estimator: Any, memo: dict[int, Any]) -> Any:
-    """Return a copy of an estimator that shares its functions only."""
-    kind: Any = type(estimator)
-    made = memo[id(estimator)] = kind.__new__(kind)
-    made.__setstate__(copy.deepcopy(estimator.__getstate__(), memo))
-    return made
 
 
 # --------------------------------------------------------------------------- networks
@@ -254,21 +252,25 @@ def _keras_config(value: object) -> str | None:
 
 def _from_config(config: str) -> object:
     try:
-        from skae._interop.keras_json import from_json
+        from skae._interop.keras_json import UnknownClassError, from_json
     except ImportError as error:
         return Unavailable(f"TensorFlow could not be imported: {error}", config=config)
-    return from_json(config)
+    try:
+        return from_json(config)
+    except UnknownClassError as error:
+        return Unavailable(str(error), config=config)
 
 
 def _dumps(value: object) -> bytes:
     """Pickle an object of the user, by the public function of joblib for cloudpickle.
 
-    cloudpickle stores functions of ``__main__``, lambdas and local functions by value, and all
-    others by name, as pickle does.  The list keeps joblib from wrapping a class.
+    cloudpickle stores functions and classes of ``__main__``, lambdas and local functions by value,
+    and all others by name, as pickle does.  The list keeps joblib from wrapping a class.
     """
     if isinstance(value, Unavailable) and value.content is not None:
         return value.content
-    return pickle.dumps(joblib.wrap_non_picklable_objects([value], keep_wrapper=False))
+    holder = joblib.wrap_non_picklable_objects([by_config(value)], keep_wrapper=False)
+    return pickle.dumps(holder)
 
 
 # Functions by their pickles, as long as something uses them.  A search in several processes sends

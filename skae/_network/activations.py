@@ -165,3 +165,26 @@ ACTIVATIONS = {
     "exponential": Forms(_exponential, _operator("Exp"), low=0),
     "softmax": Forms(_softmax, _operator("Softmax", axis=-1), low=0, high=1),
 }
+
+# Activations of Keras without forms, which TensorFlow computes, but with limits.
+OTHERS = {
+    "celu": (-1, math.inf),
+    "hard_silu": (-0.375, math.inf),
+    "hard_swish": (-0.375, math.inf),
+    "hard_tanh": (-1, 1),
+    "log_sigmoid": (-math.inf, 0),
+    "log_softmax": (-math.inf, 0),
+    "sparse_plus": (0, math.inf),
+    "sparse_sigmoid": (0, 1),
+    "sparsemax": (0, math.inf),
+    "squareplus": (0, math.inf),
+}
+# Lowest and highest value of each activation that has a limit.
+RANGES = {
+    **{
+        name: (form.low, form.high)
+        for name, form in ACTIVATIONS.items()
+        if math.isfinite(form.low) or math.isfinite(form.high)
+    },
+    **OTHERS,
+}

@@ -1,7 +1,8 @@
-"""`Conditioning`: rows shifted and scaled for training, and folded into the weights afterwards.
+"""`Conditioning`: rows are shifted and scaled for training.
 
-Training sees rows with a mean of zero and a variance of one, so that units do not change what is
-learnt.  The weights that leave a fit take rows in their own units.
+The network trains on rows with a mean of zero and a variance of one, so that the result does not
+depend on the units of the rows.  After a fit, shift and scale become part of the weights, which
+then take rows in their own units.
 """
 
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from skae._rows.moments import moments
 from skae._rows.rows import Rows
 from skae._typing import Array, Floats
 
-# 1 / scale must be finite in float32, with room for the weights that it multiplies
+# Limits of the scale: 1 / scale, and its product with a weight, must be finite in float32.
 SMALLEST, LARGEST = 1e-30, 1e30
 
 
@@ -27,10 +28,10 @@ class Conditioning:
     shift : ndarray of shape (n_features,)
         Mean of each column.
     scale : float
-        Root of the mean variance of the columns: one number, so that the error of every column is
-        divided by the same.
+        Square root of the mean variance of the columns.  It is one number, so that the errors of
+        all columns are divided by the same number.
     degree : int
-        The power of ``scale`` with which the loss grows.
+        The loss is proportional to this power of ``scale``.
     """
 
     shift: Array
@@ -39,14 +40,16 @@ class Conditioning:
 
     @classmethod
     def of(cls, rows: Rows, degree: int) -> Self:
-        """Take mean and variance from the rows to reconstruct, with the rows' weights."""
+        """Compute shift and scale of the rows to reconstruct, with the weights of the rows."""
         mean, variance = moments(rows)
         scale = float(np.sqrt(variance.mean()))
-        return cls(mean, float(np.clip(scale, SMALLEST, LARGEST)) if scale > 0 else 1.0, degree)
+        # Rows count as constant if float32 cannot hold their differences with full precision.
+        is_constant = scale < np.finfo(np.float32).tiny
+        return cls(mean, 1.0 if is_constant else float(np.clip(scale, SMALLEST, LARGEST)), degree)
 
     @property
     def loss_factor(self) -> float:
-        """The loss in the units of the rows, over the loss that training sees."""
+        """Factor from the loss of training to the loss in the units of the rows."""
         return self.scale**self.degree
 
     @property
@@ -55,7 +58,7 @@ class Conditioning:
         return self.shift, self.scale
 
     def fold(self, weights: Sequence[Floats]) -> list[Floats]:
-        """Turn the weights of training into those that take and return rows in their own units.
+        """Turn weights of training into weights that take and return rows in their own units.
 
         ``weights`` are kernel and bias of each dense layer; the last layer is linear.
         """

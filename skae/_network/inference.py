@@ -5,18 +5,17 @@ framework takes much longer: one row takes 45 ms with ``keras.Model.predict``, a
 here.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils import assert_all_finite
 
 from skae._network.activations import ACTIVATIONS
 from skae._network.layers import Check, NumpyForm
 from skae._network.spec import NetworkSpec
 from skae._rows.dtypes import output_dtype
-from skae._rows.finite import is_finite
+from skae._rows.finite import check_finite, check_results, is_finite
 from skae._rows.output import write_blocks
 from skae._typing import Activation, Array, Matrix
 
@@ -25,7 +24,12 @@ from skae._typing import Activation, Array, Matrix
 BLOCK_BYTES = 1 << 23
 MIN_BLOCK_ROWS = 64
 
-Step = tuple[int, NumpyForm]  # the width of a layer's outputs, and its NumPy form
+
+class Steps(NamedTuple):
+    """The NumPy forms of some layers, and the widths of their outputs."""
+
+    forms: tuple[NumpyForm, ...]
+    widths: tuple[int, ...]
 
 
 class Network:
@@ -54,51 +58,53 @@ class Network:
         self.weights = tuple(weights)
         self.fallback = fallback
         self.block_bytes = block_bytes
-        self._bound: dict[np.dtype[Any], list[Step | None]] = {}
+        self._bound: dict[np.dtype[Any], dict[str, Steps]] = {}
 
     def encode(self, X: Matrix, out: Any = None) -> Any:
         """Return the codes of rows, of shape (n_samples, n_components)."""
-        return self._run(X, slice(self.spec.n_encoder_layers), self.spec.n_components, out)
+        return self._run(X, "encoder", out)
 
     def decode(self, codes: Matrix, out: Any = None) -> Any:
         """Return the rows that codes stand for, of shape (n_samples, n_features)."""
-        return self._run(codes, slice(self.spec.n_encoder_layers, None), self.spec.n_features, out)
+        return self._run(codes, "decoder", out)
 
     def reconstruct(self, X: Matrix, out: Any = None) -> Any:
         """Return the reconstructions of rows, of shape (n_samples, n_features)."""
-        return self._run(X, slice(None), self.spec.n_features, out)
+        return self._run(X, "autoencoder", out)
 
     def scores(self, X: Matrix, out: Any = None, dtype: np.dtype[Any] | None = None) -> Any:
         """Return minus the mean squared error of each row's reconstruction, shape (n_samples,)."""
         dtype = dtype or output_dtype(X)
-        return write_blocks(self._score_blocks(X, dtype), X.shape[:1], dtype, out)
+        return write_blocks(self._score_blocks(X, dtype), X.shape[:1], dtype, out, X)
 
     def _score_blocks(self, X: Matrix, dtype: np.dtype[Any]) -> Iterator[tuple[slice, Array]]:
-        for rows, block, outputs in self._forward(X, slice(None), dtype):
+        for rows, block, outputs in self._forward(X, self._steps("autoencoder", dtype), dtype):
             dense = block.toarray() if sparse.issparse(block) else block
             with np.errstate(over="ignore"):
                 np.subtract(outputs, dense, out=outputs)
                 scores = np.einsum("ij,ij->i", outputs, outputs) / -X.shape[1]
-            _check_finite(scores, rows.start)
+            check_results(scores, rows.start)
             yield rows, scores
 
-    def _run(self, X: Matrix, layers: slice, width: int, out: Any) -> Any:
+    def _run(self, X: Matrix, part: str, out: Any) -> Any:
         dtype = output_dtype(X)
-        blocks = ((rows, outputs) for rows, _, outputs in self._forward(X, layers, dtype))
-        return write_blocks(blocks, (X.shape[0], width), dtype, out)
+        steps = self._steps(part, dtype)
+        blocks = ((rows, outputs) for rows, _, outputs in self._forward(X, steps, dtype))
+        return write_blocks(blocks, (X.shape[0], steps.widths[-1]), dtype, out, X)
 
-    def _steps(self, layers: slice, dtype: np.dtype[Any]) -> list[Step]:
-        """Return the NumPy forms of some layers; omit layers that do nothing at inference."""
+    def _steps(self, part: str, dtype: np.dtype[Any]) -> Steps:
+        """Return the steps of the encoder, the decoder or both, with their weights in a dtype."""
         if dtype not in self._bound:
             self._bound[dtype] = self._bind(dtype)
-        return [step for step in self._bound[dtype][layers] if step is not None]
+        return self._bound[dtype][part]
 
-    def _bind(self, dtype: np.dtype[Any]) -> list[Step | None]:
-        """Return the NumPy forms of all layers, with their weights in a dtype."""
+    def _bind(self, dtype: np.dtype[Any]) -> dict[str, Steps]:
         cast = [array.astype(dtype, copy=False) for array in self.weights]
         pairs = zip(self.spec.layers, self.spec.by_layer(cast), strict=True)
-        forms = [(layer, layer.numpy_form(weights, self._numpy)) for layer, weights in pairs]
-        return [None if form is None else (layer.n_outputs, form) for layer, form in forms]
+        steps = [(layer.n_outputs, layer.numpy_form(own, self._numpy)) for layer, own in pairs]
+        n = self.spec.n_encoder_layers
+        parts = {"encoder": steps[:n], "decoder": steps[n:], "autoencoder": steps}
+        return {name: _without_idle(steps) for name, steps in parts.items()}
 
     def _numpy(self, activation: Activation) -> Callable[[Array], Array]:
         if isinstance(activation, str) and activation in ACTIVATIONS:
@@ -106,7 +112,7 @@ class Network:
         return self.fallback(activation)
 
     def _forward(
-        self, X: Matrix, layers: slice, dtype: np.dtype[Any]
+        self, X: Matrix, steps: Steps, dtype: np.dtype[Any]
     ) -> Iterator[tuple[slice, Matrix, Array]]:
         """Run the rows of a matrix or a `Source` through some layers, block by block.
 
@@ -124,41 +130,39 @@ class Network:
         ValueError
             If a row contains NaN or infinity, or if its outputs overflow.
         """
-        steps = self._steps(layers, dtype)
-        widths = [width for width, _ in steps]
-        row_bytes = max(X.shape[1], *widths) * dtype.itemsize
+        row_bytes = max(X.shape[1], *steps.widths) * dtype.itemsize
         size = max(MIN_BLOCK_ROWS, self.block_bytes // row_bytes)
-        buffers = [np.empty((min(size, X.shape[0]), width), dtype) for width in widths]
+        buffers = [np.empty((min(size, X.shape[0]), width), dtype) for width in steps.widths]
         for start in range(0, X.shape[0], size):
             rows = slice(start, min(start + size, X.shape[0]))
             block = X[rows].astype(dtype, copy=False)
-            outputs = _run_block(steps, block, buffers)
-            _check_finite(outputs, start)
+            outputs = _run_block(steps.forms, block, buffers, start)
+            check_results(outputs, start)
             yield rows, block, outputs
 
 
-def _run_block(steps: Sequence[Step], block: Matrix, buffers: Sequence[Array]) -> Array:
-    """Run a block of rows through layers; search the first layer's outputs for NaN and infinity."""
+def _without_idle(steps: Iterable[tuple[int, NumpyForm | None]]) -> Steps:
+    """Return the steps that do something at inference."""
+    active = [(width, form) for width, form in steps if form is not None]
+    return Steps(tuple(form for _, form in active), tuple(width for width, _ in active))
+
+
+def _run_block(
+    forms: Iterable[NumpyForm], block: Matrix, buffers: Iterable[Array], start: int
+) -> Array:
+    """Run a block of rows through layers; search the first layer's outputs for NaN and infinity.
+
+    ``start`` is the number of the block's first row.
+    """
 
     def check(outputs: Array) -> None:
         if not is_finite(outputs):
-            assert_all_finite(block, input_name="X")
+            check_finite("X", block, start)
 
     h: Matrix = block
     check_first: Check | None = check
     with np.errstate(over="ignore", invalid="ignore"):  # both are detected
-        for (_, form), buffer in zip(steps, buffers, strict=True):
+        for form, buffer in zip(forms, buffers, strict=True):
             h = form(h, buffer[: block.shape[0]], check_first)
             check_first = None
     return h
-
-
-def _check_finite(results: Array, start: int) -> None:
-    """Raise an error if a result is not finite; ``start`` is the number of the first row."""
-    if is_finite(results):
-        return
-    row = start + np.argwhere(~np.isfinite(results))[0, 0]
-    wider = "Pass float64, or scale" if results.dtype == np.float32 else "Scale"
-    raise ValueError(
-        f"The result for row {row} overflows {results.dtype}. {wider} X like the training data."
-    )

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 
 from skae._frozen import KerasConfig, name_of
-from skae._network.activations import ACTIVATIONS
+from skae._network.activations import RANGES
 from skae._objective.penalties import Penalty
 from skae._rows.rows import ValueRange
 
@@ -55,9 +55,7 @@ class Objective:
     @property
     def degree(self) -> int | None:
         """The power with which the loss grows with the units of the rows; None if it has none."""
-        kind = self.loss.kind if isinstance(self.loss, KerasConfig) else self.loss
-        is_keras = isinstance(kind, str) or kind.__module__.startswith("keras.")
-        return DEGREES.get(name_of(self.loss)) if is_keras else None
+        return DEGREES.get(name_of(self.loss)) if _is_keras(self.loss) else None
 
     @property
     def takes_logits(self) -> bool:
@@ -85,7 +83,7 @@ class Objective:
             not between 0 and 1.
         """
         output = name_of(output_activation)
-        for what, bounds in self._ranges(output):
+        for what, bounds in self._ranges(output, _is_keras(output_activation)):
             _check_range(what, bounds, values, name)
         if self.is_cross_entropy and output == "linear" and not self.takes_logits:
             raise ValueError(
@@ -93,11 +91,10 @@ class Objective:
                 "output_activation='linear': set output_activation='sigmoid'."
             )
 
-    def _ranges(self, output: str) -> Iterator[tuple[str, Range]]:
+    def _ranges(self, output: str, is_keras: bool) -> Iterator[tuple[str, Range]]:
         """Yield the ranges that the data must be in, each after the parameter that requires it."""
-        form = ACTIVATIONS.get(output)
-        if form is not None and math.isfinite(form.low):
-            yield f"output_activation={output!r}", (form.low, form.high)
+        if is_keras and output in RANGES:
+            yield f"output_activation={output!r}", RANGES[output]
         if self.is_cross_entropy:
             yield f"loss={name_of(self.loss)!r}", (0, 1)
 
@@ -106,9 +103,24 @@ def _check_range(what: str, bounds: Range, values: ValueRange, name: str) -> Non
     low, high = bounds
     if values.within(low, high):
         return
-    wanted = f"of at least {low:.4g}" if math.isinf(high) else f"between {low:.4g} and {high:.4g}"
+    wanted = f"between {low:.4g} and {high:.4g}"
+    if math.isinf(high):
+        wanted = f"of at least {low:.4g}"
+    elif math.isinf(low):
+        wanted = f"of at most {high:.4g}"
+    advice = "Scale the data (MinMaxScaler(clip=True))"
+    if name != "data":
+        advice = (
+            f"Scale {name} like X, within a pipeline by "
+            f'Pipeline(..., transform_input=["{name}"]) and MinMaxScaler(clip=True)'
+        )
     raise ValueError(
         f"{what} needs {name} {wanted}; got values from {values.low:.7g} to {values.high:.7g}. "
-        "Scale the data (MinMaxScaler(clip=True)), or set output_activation='linear' and "
-        "loss='mean_squared_error'."
+        f"{advice}, or set output_activation='linear' and loss='mean_squared_error'."
     )
+
+
+def _is_keras(value: object) -> bool:
+    """Return whether an activation or a loss is Keras' own, and not one that shares its name."""
+    kind = value.kind if isinstance(value, KerasConfig) else value
+    return isinstance(kind, str) or str(getattr(kind, "__module__", "")).startswith("keras.")

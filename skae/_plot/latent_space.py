@@ -1,12 +1,22 @@
 """Codes as points of a plane, and images that points of the plane decode to."""
 
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
 
-from skae._plot.style import BLUE, CLASS_COLORS, check_labels, new_axes, to_dense
+from skae._checks import check_number
+from skae._hints import did_you_mean
+from skae._plot.style import (
+    BLUE,
+    CLASS_COLORS,
+    axes_or_new,
+    check_image_shape,
+    check_labels,
+    to_dense,
+)
 from skae._typing import Array
 
 if TYPE_CHECKING:
@@ -131,9 +141,13 @@ class LatentSpaceDisplay:
             If ``projection="umap"`` and ``umap-learn`` is not installed.
         ValueError
             If the codes have one component, or if ``image_shape`` is given and they have more
-            than two.
+            than two, or rows are not such images.
+        TypeError
+            If ``projection``, ``grid_size`` or ``ax`` is of another type.
         """
         check_is_fitted(estimator)
+        check_number("grid_size", grid_size, low=1, kind=Integral)
+        _check_projection(projection)
         codes = to_dense(estimator.transform(X))
         if image_shape is None:
             return cls.from_predictions(codes, y, projection=projection, ax=ax)
@@ -143,9 +157,9 @@ class LatentSpaceDisplay:
                 f"{codes.shape[1]}. Leave image_shape out to draw them as points."
             )
         grid, extent = _grid_codes(codes, grid_size)
-        images = to_dense(estimator.inverse_transform(grid)).reshape(
-            grid_size, grid_size, *image_shape
-        )
+        images = to_dense(estimator.inverse_transform(grid))
+        check_image_shape("image_shape", image_shape, images.shape[1], (2, 3))
+        images = images.reshape(grid_size, grid_size, *image_shape)
         return cls(codes, y=y, manifold=images, extent=extent).plot(ax=ax)
 
     @classmethod
@@ -175,6 +189,7 @@ class LatentSpaceDisplay:
         ValueError
             If the codes have one component, or if ``y`` does not have one label for each code.
         """
+        _check_projection(projection)
         codes = to_dense(codes)
         if codes.ndim != 2 or codes.shape[1] < 2:
             raise ValueError(
@@ -199,7 +214,7 @@ class LatentSpaceDisplay:
             The display itself.
         """
         y = check_labels(self.y, len(self.points))
-        self.ax_ = new_axes((6.4, 5.4)) if ax is None else ax
+        self.ax_ = axes_or_new(ax, (6.4, 5.4))
         self.figure_ = self.ax_.figure
         self.points_: list[PathCollection] = []
         if self.manifold is not None:
@@ -265,12 +280,31 @@ def _project(codes: Array, projection: Any) -> tuple[Array, tuple[str, str]]:
     """Reduce codes to two numbers each; return these, and the names of the two axes."""
     if not isinstance(projection, str):
         name = type(projection).__name__
-        return to_dense(projection.fit_transform(codes))[:, :2], (f"{name} 1", f"{name} 2")
+        points = to_dense(projection.fit_transform(codes))
+        if points.ndim != 2 or points.shape[1] < 2:
+            raise ValueError(
+                f"projection must return two numbers for each code; {name} returned an array of "
+                f"shape {points.shape}."
+            )
+        return points[:, :2], (f"{name} 1", f"{name} 2")
     if projection == "pca":
         return _project_by_pca(codes)
-    if projection == "umap":
-        return _project_by_umap(codes)
-    raise ValueError(f"projection must be 'pca', 'umap' or a transformer; got {projection!r}.")
+    return _project_by_umap(codes)
+
+
+def _check_projection(projection: Any) -> None:
+    if isinstance(projection, str):
+        if projection not in ("pca", "umap"):
+            hint = did_you_mean(projection, ("pca", "umap"))
+            if projection.casefold() == "tsne":
+                hint = " Use projection=sklearn.manifold.TSNE(2)."
+            raise ValueError(
+                f"projection must be 'pca', 'umap' or a transformer; got {projection!r}.{hint}"
+            )
+    elif isinstance(projection, type) or not hasattr(projection, "fit_transform"):
+        raise TypeError(
+            f"projection must be 'pca', 'umap' or an object with fit_transform; got {projection!r}."
+        )
 
 
 def _project_by_pca(codes: Array) -> tuple[Array, tuple[str, str]]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skae._plot.style import LINE_COLORS, new_axes
+from skae._plot.style import LINE_COLORS, axes_or_new, check_name
 
 if TYPE_CHECKING:
     from matplotlib.lines import Line2D
@@ -94,7 +94,8 @@ class LossCurveDisplay:
         history = estimator.history_
         if not history.get("loss"):
             raise ValueError(f"The history_ of {kind} holds no epoch: fit it for at least one.")
-        display = cls(history["loss"], val_loss=history.get("val_loss"), name=name or kind)
+        name = kind if name is None else name
+        display = cls(history["loss"], val_loss=history.get("val_loss"), name=name)
         return display.plot(ax=ax)
 
     def plot(self, ax: Any = None) -> Self:
@@ -111,8 +112,9 @@ class LossCurveDisplay:
         display : LossCurveDisplay
             The display itself.
         """
-        if ax is None:
-            ax = new_axes((6.4, 4.2))
+        check_name("name", self.name)
+        is_new, ax = ax is None, axes_or_new(ax, (6.4, 4.2))
+        if is_new:
             ax.set_prop_cycle(color=LINE_COLORS)
         self.ax_, self.figure_ = ax, ax.figure
         prefix = f"{self.name}, " if self.name else ""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skae._plot.style import BLUE, GREY, ORANGE, new_axes
+from skae._plot.style import BLUE, GREY, ORANGE, axes_or_new
 from skae._typing import Array
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def make_panels(
     step = width + MARGIN
     # labels and legend need the width of three panels
     size = left + max(n_panels, 3) * step, sum(strip.total_height for strip in strips)
-    ax = new_axes(size, rect=(0, 0, 1, 1)) if ax is None else ax
+    ax = axes_or_new(ax, size, rect=(0, 0, 1, 1))
     ax.set_axis_off()
     panels = np.empty((len(strips), n_panels), dtype=object)
     y = size[1]

@@ -1,11 +1,12 @@
 """Rows, their codes and their reconstructions."""
 
-import math
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from skae._checks import check_number, is_auto
 from skae._plot.panels import (
     CHART_WIDTH,
     IMAGE_WIDTH,
@@ -17,7 +18,8 @@ from skae._plot.panels import (
     make_panels,
     near_square,
 )
-from skae._plot.style import to_dense
+from skae._plot.style import check_image_shape, to_dense
+from skae._typing import Array
 
 
 class ReconstructionDisplay:
@@ -241,14 +243,10 @@ class ReconstructionDisplay:
             ("image_shape", self.image_shape, self.originals),
             ("code_shape", self.code_shape, self.codes),
         ):
-            if shape is None or isinstance(shape, str) or rows is None:
+            if shape is None or (name == "code_shape" and is_auto(shape)) or rows is None:
                 continue
-            width = np.shape(rows)[1]
-            if math.prod(shape) != width:
-                raise ValueError(
-                    f"The product of {name} must be {width}, the number of values in a row; got "
-                    f"{tuple(shape)}, with the product {math.prod(shape)}."
-                )
+            n_dims = (2, 3) if name == "image_shape" else (2,)
+            check_image_shape(name, shape, np.shape(rows)[1], n_dims)
 
     def _image_strips(self, shape: tuple[int, ...]) -> list[Strip]:
         # all images share one scale, so that grey values can be compared
@@ -258,7 +256,7 @@ class ReconstructionDisplay:
             strips.append(image_strip("noisy", self.corrupted, shape, limits))
         if self.codes is not None:
             code_shape = self.code_shape
-            if isinstance(code_shape, str):
+            if is_auto(code_shape):
                 code_shape = near_square(np.shape(self.codes)[1])
             strips.append(code_strip(self.codes, code_shape, IMAGE_WIDTH))
         strips.append(image_strip(self._result_label, self.reconstructions, shape, limits))
@@ -274,7 +272,7 @@ class ReconstructionDisplay:
             lines.insert(0, ("noisy", self.corrupted, noisy))
         strips = [line_strip(lines)]
         if self.codes is not None:
-            code_shape = None if isinstance(self.code_shape, str) else self.code_shape
+            code_shape = None if is_auto(self.code_shape) else self.code_shape
             strips.append(code_strip(self.codes, code_shape, CHART_WIDTH))
         return strips
 
@@ -285,11 +283,27 @@ class ReconstructionDisplay:
 
 def _select_rows(X: Any, rows: Any) -> Any:
     """Select rows of a table and keep its type; a list becomes an array."""
-    n_samples = np.shape(X)[0]
-    index = np.arange(min(rows, n_samples)) if np.ndim(rows) == 0 else np.asarray(rows)
+    index = _row_numbers(rows, np.shape(X)[0])
     if hasattr(X, "iloc"):
         return X.iloc[index]
     return X[index] if hasattr(X, "shape") else np.asarray(X)[index]
+
+
+def _row_numbers(rows: Any, n_samples: int) -> Array:
+    """Return the numbers of the rows to draw."""
+    if np.ndim(rows) == 0:
+        check_number("rows", rows, low=1, kind=Integral)
+        return np.arange(min(rows, n_samples))
+    index = np.asarray(rows)
+    if index.dtype == bool and index.shape == (n_samples,):
+        index = np.flatnonzero(index)
+    if index.ndim != 1 or not len(index) or index.dtype.kind not in "iu":
+        raise TypeError(
+            f"rows must be a positive integer, or a list of the numbers of rows; got {rows!r}."
+        )
+    if index.min() < -n_samples or index.max() >= n_samples:
+        raise ValueError(f"rows must be numbers of the {n_samples} rows of X; got {rows!r}.")
+    return index
 
 
 def _check_same_shape(name: str, rows: Any, X: Any) -> None:

@@ -5,7 +5,8 @@ from typing import Any, Self
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skae._plot.style import BLUE, CLASS_COLORS, GREY, check_labels, new_axes
+from skae._checks import check_number
+from skae._plot.style import BLUE, CLASS_COLORS, GREY, axes_or_new, check_labels
 from skae._typing import Array
 
 HATCHES = ("", "///", "...", "xxx", "\\\\\\")
@@ -130,7 +131,8 @@ class ReconstructionErrorDisplay:
         Raises
         ------
         ValueError
-            If an error is negative, or if ``y`` does not have one class for each error.
+            If an error is negative, NaN or infinite, if ``threshold`` is negative, or if ``y`` does
+            not have one class for each error.
         """
         return cls(np.asarray(errors), y=y, threshold=threshold).plot(ax=ax)
 
@@ -148,12 +150,16 @@ class ReconstructionErrorDisplay:
             The display itself.
         """
         errors, y = np.asarray(self.errors), check_labels(self.y, len(self.errors))
+        if self.threshold is not None:
+            check_number("threshold", self.threshold, low=0)
+        if not np.isfinite(errors).all():
+            raise ValueError("errors must be finite; they contain NaN or infinity.")
         if np.min(errors) < 0:
             raise ValueError(
                 f"errors must be at least 0; got {np.min(errors):.4g}. If they come from "
                 "score_samples, change their sign."
             )
-        self.ax_ = new_axes((6.4, 4.2)) if ax is None else ax
+        self.ax_ = axes_or_new(ax, (6.4, 4.2))
         self.figure_ = self.ax_.figure
         self.bin_edges_ = np.histogram_bin_edges(errors, bins=_n_bins(errors))
         if y is None:

@@ -65,4 +65,5 @@ def refuse_masked(name: str, X: Any) -> None:
 
 def output_dtype(X: Matrix) -> np.dtype[Any]:
     """Return the dtype of results for X: float32 for float32, and float64 for every other."""
-    return np.dtype(np.float32 if X.dtype == np.float32 else np.float64)
+    is_float32 = X.dtype.kind == "f" and X.dtype.itemsize == 4  # in either byte order
+    return np.dtype(np.float32 if is_float32 else np.float64)

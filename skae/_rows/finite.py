@@ -60,7 +60,7 @@ def check_finite(name: str, X: Matrix, start: int = 0) -> None:
     )
 
 
-def check_results(results: Array, start: int) -> None:
+def check_results(results: Array, start: int, advice: str | None = None) -> None:
     """Raise an error if the result for a row overflowed.
 
     Parameters
@@ -69,6 +69,8 @@ def check_results(results: Array, start: int) -> None:
         Results for consecutive rows.
     start : int
         Number of the first row.
+    advice : str, default=None
+        What the error says before "X like the training data", if not the advice for the dtype.
 
     Raises
     ------
@@ -78,10 +80,19 @@ def check_results(results: Array, start: int) -> None:
     if is_finite(results):
         return
     row = start + np.argwhere(~np.isfinite(results))[0, 0]
-    advice = "Pass float64, or scale" if results.dtype == np.float32 else "Scale"
+    advice = advice or ("Pass float64, or scale" if results.dtype == np.float32 else "Scale")
     raise ValueError(
         f"The result for row {row} overflows {results.dtype}. {advice} X like the training data."
     )
+
+
+def finite_mean(scores: Array, weight: Array | None) -> float:
+    """Return the weighted mean of scores, or raise ValueError if it overflows."""
+    with np.errstate(over="ignore"):
+        mean = np.average(scores, weights=weight)
+    if not np.isfinite(mean):
+        raise ValueError("The sum of the scores overflows float64: scale X like the training data.")
+    return float(mean)
 
 
 def _first_non_finite(X: Matrix) -> tuple[int, int, float]:

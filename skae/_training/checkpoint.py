@@ -35,7 +35,7 @@ class Checkpoint:
     Attributes
     ----------
     path : str
-        Absolute path of the file.
+        Absolute path of the file.  It is the target if the user's path is a symbolic link.
     identity : dict or None
         Facts that must not change if a fit is to continue from the file; see `fingerprint_fit`.
     saved : Saved or None
@@ -60,7 +60,9 @@ class Checkpoint:
         ValueError
             If the file is damaged, or is not a checkpoint.
         """
-        path = os.path.abspath(os.fspath(path))
+        path = os.path.abspath(os.path.expanduser(os.fsdecode(path)))
+        if os.path.islink(path):
+            path = os.path.realpath(path)  # writing replaces a file, which would remove the link
         if not os.path.isdir(os.path.dirname(path)):
             raise FileNotFoundError(
                 f"checkpoint={path!r}: the folder {os.path.dirname(path)!r} does not exist; "

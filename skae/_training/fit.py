@@ -289,9 +289,10 @@ def _optimizer(spec: ProgramSpec) -> str:
 
 
 def initial_weights(network: NetworkSpec, seed: int) -> list[Floats]:
-    """Draw the weights of all layers."""
+    """Draw the weights of all layers; layers without weights, such as dropout, change no others."""
+    trained = [layer for layer in network.layers if layer.shapes]
     return [
         array
-        for place, layer in enumerate(network.layers)
+        for place, layer in enumerate(trained)
         for array in layer.initial_weights(generator(seed, Stream.WEIGHTS, place))
     ]

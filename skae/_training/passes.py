@@ -8,7 +8,7 @@ import numpy as np
 from skae._engine.cache import Lease
 from skae._engine.feeding import make_feeder, without_copy
 from skae._engine.limits import Limits
-from skae._engine.program import Values
+from skae._engine.losses import Values
 from skae._rows.batches import Chunks
 from skae._rows.rows import Rows
 from skae._training.plan import Plan

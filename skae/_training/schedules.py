@@ -108,10 +108,28 @@ def learning_rates(
     """
     steps = np.arange(first_step, first_step + n_steps)
     if callable(schedule):
-        rates = np.array([float(schedule(step)) for step in steps])
+        rates = np.array([_rate(schedule, step) for step in steps])
         with np.errstate(over="ignore"):  # the fit reports that it diverged
             return rates.astype(np.float32)
     return (peak * SCHEDULES[schedule](steps / total_steps)).astype(np.float32)
+
+
+def _rate(schedule: Callable[[Any], Any], step: np.integer[Any]) -> float:
+    """Return the rate that a function gives for a step, or raise an error that names it."""
+    name = getattr(schedule, "__name__", type(schedule).__name__)
+    try:
+        rate = float(schedule(step))
+    except Exception as error:
+        raise ValueError(
+            "learning_rate_schedule must be a function of the number of a step that returns a "
+            f"rate; got {name}, which raised {type(error).__name__} for step {step}: {error}"
+        ) from error
+    if not rate >= 0:
+        raise ValueError(
+            f"learning_rate_schedule must return rates of at least 0; got {name}, which returned "
+            f"{rate} for step {step}."
+        )
+    return rate
 
 
 def rate_and_schedule(

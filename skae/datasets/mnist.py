@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.datasets import fetch_file, get_data_home
 from sklearn.utils import Bunch
 
+from skae._checks import check_bool, check_path
 from skae._rows.npz import read_arrays
 from skae._typing import Array
 
@@ -64,6 +65,8 @@ def load_mnist(path: str | os.PathLike[str] | None = None, *, download: bool = F
 
     Raises
     ------
+    TypeError
+        If ``path`` or ``download`` is of another type.
     FileNotFoundError
         If ``path`` or ``SKAE_DATA`` names a file that does not exist.
     ValueError
@@ -82,6 +85,8 @@ def load_mnist(path: str | os.PathLike[str] | None = None, *, download: bool = F
     >>> mnist.X_train.shape, mnist.image_shape  # doctest: +SKIP
     ((60000, 784), (28, 28))
     """
+    check_path("path", path)
+    check_bool("download", download)
     if path is not None:
         return _load_given("path", path)
     if os.environ.get("SKAE_DATA"):

@@ -38,7 +38,7 @@ CASES = [
         "scale",
         [
             ({"scale": -1}, ValueError, "scale must be a number of at least 0; got -1"),
-            ({"scale": "a"}, TypeError, "scale must be a number; got 'a'"),
+            ({"scale": "a"}, TypeError, "scale must be a number of at least 0; got 'a'"),
             ({"scale": np.inf}, ValueError, "scale must be finite in float32; got inf"),
             ({"clip": (1, 0)}, ValueError, r"clip must be None or a pair .*; got \(1, 0\)"),
         ],
@@ -50,10 +50,10 @@ CASES = [
             ({"fraction": -0.1}, ValueError, "fraction must be a number of at least 0 and at most"),
             ({"fraction": 1.1}, ValueError, "fraction must be .* at most 1; got 1.1"),
             ({"fraction": np.nan}, ValueError, "fraction must be .*; got nan"),
-            ({"fraction": None}, TypeError, "fraction must be a number; got None"),
+            ({"fraction": None}, TypeError, "fraction must be .* at most 1; got None"),
             ({"fill_value": np.nan}, ValueError, "fill_value must be a finite number; got nan"),
             ({"fill_value": -1e39}, ValueError, "fill_value must be finite in float32; got -1e"),
-            ({"fill_value": "mean"}, TypeError, "fill_value must be a number; got 'mean'"),
+            ({"fill_value": "mean"}, TypeError, "fill_value must be a finite number; got 'mean'"),
         ],
     ),
 ]

@@ -20,6 +20,7 @@ from skae._engine import feeding
 from skae._engine.cache import programs
 from skae._engine.feeding import without_copy
 from skae._engine.limits import Limits
+from skae._engine.losses import Values
 from skae._rows.batches import aligned_zeros
 from skae._rows.rows import Rows
 from skae._training import fit as fitting
@@ -36,7 +37,8 @@ def devices(program):
     variables = [*program.variables, *program.optimizer.variables, *program.model.metrics_variables]
     steps = program.chunk_steps if program.jit else 2
     rows, weight = aligned_zeros((steps, 32, 12)), aligned_zeros((steps, 32))
-    loss = program.evaluate(*map(without_copy, (rows, rows, weight)), 2, (0.01,))
+    values = Values((0.01,), np.zeros(12), 1.0)
+    loss = program.evaluate(*map(without_copy, (rows, rows, weight)), 2, values)
     return sorted({thing.device[-5:] for thing in (loss, *(v.value for v in variables))})
 
 results = {}

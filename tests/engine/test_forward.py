@@ -69,8 +69,8 @@ def make_batch(spec, *, seed=None):
     strengths = [STRENGTHS[penalty] for penalty in spec.objective.penalties]
     return Batch(
         *(tf.constant(array, tf.float32) for array in (inputs, targets, weight, weight.sum())),
-        tf.constant(strengths, tf.float32) if strengths else None,
-        seed,
+        strengths=tf.constant(strengths, tf.float32) if strengths else None,
+        seed=seed,
     )
 
 

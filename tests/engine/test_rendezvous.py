@@ -189,7 +189,7 @@ def test_single_worker_does_not_wait(addresses, monkeypatch):
 def test_parameters_are_checked(addresses):
     with pytest.raises(ValueError, match="timeout must be a number above 0"):
         wait_for_workers(0)
-    with pytest.raises(TypeError, match="timeout must be a number; got '1'"):
+    with pytest.raises(TypeError, match="timeout must be a number above 0; got '1'"):
         wait_for_workers("1")
     with pytest.raises(ValueError, match="address of worker 0 must have the form host:port"):
         wait_for_workers(cluster_resolver=resolver(["localhost", addresses[1]], 1))

@@ -9,7 +9,8 @@ from sklearn.base import clone
 from sklearn.model_selection import ParameterGrid
 
 from skae import DeepAutoencoder, DenoisingAutoencoder, MaskingNoise
-from skae._checks import check_clip, check_layer_sizes, check_number, did_you_mean, make_seed
+from skae._checks import check_clip, check_layer_sizes, check_number, make_seed
+from skae._hints import did_you_mean
 from tests.estimators.comparisons import each_kind, refused
 
 # ---------------------------------------------------------------------- checks of numbers
@@ -17,7 +18,7 @@ from tests.estimators.comparisons import each_kind, refused
 
 @pytest.mark.parametrize("value", [True, "3", None, 3.0, [3]])
 def test_number_of_another_type(value):
-    with pytest.raises(TypeError, match=r"k must be an integer; got .* of type "):
+    with pytest.raises(TypeError, match=r"k must be a positive integer; got .* of type "):
         check_number("k", value, low=1, kind=Integral)
 
 
@@ -43,6 +44,8 @@ def test_number_of_any_kind(kind):
 
 def test_bounds_may_be_excluded():
     check_number("x", 0, low=0)
+    with pytest.raises(ValueError, match="at least 0 and below 1; got 1"):
+        check_number("x", 1, low=0, high=1, below=True)
     check_number("x", 1, low=0, high=1, above=True)
     with pytest.raises(ValueError, match="above 0 and at most 1; got 0"):
         check_number("x", 0, low=0, high=1, above=True)
@@ -56,13 +59,25 @@ def test_layer_sizes_become_a_tuple(sizes, expected):
     assert all(type(size) is int for size in check_layer_sizes(sizes))
 
 
-@pytest.mark.parametrize("sizes", [(128, 0), -1, (1.5,), "ab", (True,), None, 2.0])
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        *[(128, 0), -1, (1.5,), "ab", (True,), None, 2.0, "", b"ab", {4: 1}, {4}, iter([4])],
+        *[((64, 32),), np.array([[4]]), np.array([4.0]), [2**31], "64"],
+    ],
+)
 def test_bad_layer_sizes_are_refused(sizes):
     with pytest.raises(ValueError, match="hidden_layer_sizes must be positive integers; got "):
         check_layer_sizes(sizes)
 
 
-@pytest.mark.parametrize("clip", [(1, 0), (0, 0), "ab", (0, 1, 2), (np.nan, 1), 3, (0, None)])
+@pytest.mark.parametrize(
+    "clip",
+    [
+        *[(1, 0), (0, 0), "ab", (0, 1, 2), (np.nan, 1), 3, (0, None), (False, 5), {0, 1}],
+        *[{0: 1, 1: 2}, (0, 1e300), (1e39, np.inf), [[0, 1], [2, 3]], np.array(1)],
+    ],
+)
 def test_bad_clips_are_refused(clip):
     with pytest.raises(ValueError, match=r"clip must be None or a pair \(low, high\)"):
         check_clip(clip)

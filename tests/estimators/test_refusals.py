@@ -6,6 +6,13 @@ import polars as pl
 import pytest
 from numpy.testing import assert_array_equal
 from scipy import sparse
+from sklearn import config_context
+from sklearn.compose import ColumnTransformer
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import cross_val_score
+from sklearn.multioutput import MultiOutputRegressor
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import FeatureUnion, make_pipeline
 
 from skae import DeepAutoencoder, DenoisingAutoencoder, GaussianNoise, MaskingNoise
 from tests.estimators.comparisons import each_kind, refused
@@ -15,52 +22,60 @@ FITTED = pytest.mark.parametrize("fitted", [False, True], ids=["unfitted", "fitt
 BAD_PARAMETERS = [
     ({"n_components": 0}, ValueError, "n_components must be a positive integer; got 0"),
     ({"n_components": -3}, ValueError, "got -3"),
-    ({"n_components": 2.5}, TypeError, "n_components must be an integer; got 2.5 of type float"),
+    (
+        {"n_components": 2.5},
+        TypeError,
+        "n_components must be a positive integer; got 2.5 of type float",
+    ),
     ({"hidden_layer_sizes": (128, 0)}, ValueError, r"positive integers; got \(128, 0\)"),
     ({"hidden_layer_sizes": (-1,)}, ValueError, r"positive integers; got \(-1,\)"),
     ({"hidden_layer_sizes": "wide"}, ValueError, "positive integers; got 'wide'"),
     ({"batch_size": 0}, ValueError, "batch_size must be a positive integer; got 0"),
     ({"epochs": 0}, ValueError, "epochs must be a positive integer; got 0"),
-    ({"epochs": "many"}, TypeError, "epochs must be an integer; got 'many' of type str"),
+    ({"epochs": "many"}, TypeError, "epochs must be a positive integer; got 'many' of type str"),
     ({"n_iter_no_change": 0}, ValueError, "n_iter_no_change must be a positive integer"),
     ({"tol": -1e-3}, ValueError, "tol must be a number of at least 0; got -0.001"),
     ({"validation_fraction": 0.0}, ValueError, "validation_fraction must be a number above 0"),
-    ({"validation_fraction": 1.0}, ValueError, "validation_fraction must be below 1; got 1"),
-    ({"dropout": -0.1}, ValueError, "dropout must be a number of at least 0 and at most 1; got"),
-    ({"dropout": 1}, ValueError, "dropout must be below 1; got 1"),
-    ({"dropout": None}, TypeError, "dropout must be a number; got None"),
+    (
+        {"validation_fraction": 1.0},
+        ValueError,
+        "validation_fraction must be a number above 0 and below 1; got 1",
+    ),
+    ({"dropout": -0.1}, ValueError, "dropout must be a number of at least 0 and below 1; got"),
+    ({"dropout": 1}, ValueError, "dropout must be .* below 1; got 1"),
+    ({"dropout": None}, TypeError, "dropout must be a number of at least 0 and below 1; got None"),
     ({"alpha": -1e-3}, ValueError, "alpha must be a number of at least 0; got -0.001"),
     ({"alpha": np.inf}, ValueError, "alpha must be finite in float32; got inf"),
-    ({"alpha": "strong"}, TypeError, "alpha must be a number; got 'strong'"),
+    ({"alpha": "strong"}, TypeError, "alpha must be a number of at least 0; got 'strong'"),
     ({"code_penalty": -1}, ValueError, "code_penalty must be a number of at least 0; got -1"),
     ({"code_penalty": np.nan}, ValueError, "code_penalty must be .*got nan"),
-    ({"code_penalty": True}, TypeError, "code_penalty must be a number; got True"),
-    ({"learning_rate": 0}, ValueError, "learning_rate must be a number above 0; got 0"),
+    ({"code_penalty": True}, TypeError, "code_penalty must be a number of at least 0; got True"),
+    ({"learning_rate": 0}, ValueError, "learning_rate must be 'auto' or a number above 0; got 0"),
     (
         {"learning_rate": np.inf},
         ValueError,
         "learning_rate must be finite in float32; got inf",
     ),
-    ({"learning_rate": "fast"}, TypeError, "learning_rate must be a number; got 'fast'"),
+    (
+        {"learning_rate": "fast"},
+        TypeError,
+        "learning_rate must be 'auto' or a number above 0; got 'fast'",
+    ),
     ({"learning_rate_schedule": "cosin"}, ValueError, "got 'cosin'. Did you mean 'cosine'"),
     ({"learning_rate_schedule": []}, ValueError, r"learning_rate_schedule must be .*got \[\]"),
-    ({"verbose": "loud"}, TypeError, "verbose must be an integer; got 'loud'"),
+    ({"verbose": "loud"}, TypeError, "verbose must be an integer of at least 0; got 'loud'"),
     ({"activation": "reluu"}, ValueError, "activation must be .*got 'reluu'.*Did you mean 'relu'"),
-    ({"code_activation": 3}, ValueError, "code_activation must be .*got 3"),
+    ({"code_activation": 3}, TypeError, "code_activation must be .*got 3"),
     ({"output_activation": "sigmoidd"}, ValueError, "got 'sigmoidd'. Did you mean 'sigmoid'"),
     ({"loss": "mean_squared"}, ValueError, "got 'mean_squared'.*'mean_squared_error'"),
     ({"loss": 3}, TypeError, "loss must be .*got 3"),
     ({"optimizer": "adamm"}, ValueError, "got 'adamm'. Did you mean 'adam'"),
     ({"optimizer": 3}, TypeError, "optimizer must be a name, .*got 3"),
     ({"optimizer": dict}, TypeError, "optimizer must be a name, .*got <class 'dict'>"),
-    (
-        {"optimizer": {"name": "adam"}},
-        TypeError,
-        "optimizer must be made of .*got {'name': 'adam'}",
-    ),
+    ({"optimizer": {"name": "adam"}}, TypeError, "optimizer must be .*got {'name': 'adam'}"),
     ({"optimizer__beta_1": {0.9}}, TypeError, "optimizer__beta_1 must be made of .*got {0.9}"),
     ({"metrics": "nonsense"}, ValueError, "metrics must hold names of Keras metrics; got 'nonse"),
-    ({"metrics": [{"mae"}]}, TypeError, "metrics must be made of .*got {'mae'}"),
+    ({"metrics": [{"mae"}]}, TypeError, r"metrics must be None, .*got \[{'mae'}\]"),
 ]
 
 
@@ -86,7 +101,7 @@ def test_bad_parameters_are_refused(params, error, match, subject, X):
     [
         ({"noise_scale": -1}, ValueError, "noise_scale must be a number of at least 0; got -1"),
         ({"noise_scale": np.inf}, ValueError, "noise_scale must be finite in float32; got inf"),
-        ({"noise_scale": None}, TypeError, "noise_scale must be a number; got None"),
+        ({"noise_scale": None}, TypeError, "noise_scale must be a number of at least 0; got None"),
         ({"clip": (1, 0)}, ValueError, r"clip must be .*got \(1, 0\)"),
         ({"clip": "ab"}, ValueError, "clip must be .*got 'ab'"),
         ({"corruption": MaskingNoise}, TypeError, r"corruption must be None, .*got <class"),
@@ -127,9 +142,9 @@ BAD_ROWS = [
     (lambda X: X[:0], ValueError, r"0 sample\(s\).*minimum of"),
     (lambda X: X[:, :0], ValueError, r"0 feature\(s\)"),
     (lambda X: X[0], ValueError, "Expected 2D array, got 1D array"),
-    (lambda X: X.reshape(-1, 8, 8), ValueError, "dim 3"),
-    (lambda X: None, ValueError, "Expected 2D array"),
-    (lambda X: "digits", ValueError, "Expected 2D array"),
+    (lambda X: X.reshape(-1, 8, 8), ValueError, r"shape \(300, 8, 8\), of dim 3.*X.reshape"),
+    (lambda X: None, ValueError, "must be a table of shape .* got None"),
+    (lambda X: "digits", ValueError, "got an object of type str. Read the file first"),
     (lambda X: X.astype(str), ValueError, "numeric"),
     (lambda X: X + 1j, ValueError, "Complex data not supported"),
     (
@@ -212,9 +227,76 @@ def test_bad_clean_rows_are_refused(kwargs, match, subject, X):
 @each_kind
 def test_clean_rows_as_y(kind, subject, X):
     """``fit(noisy, clean)`` would silently ignore the clean rows."""
-    for clean in (X / 2, sparse.csr_array(X), X.tolist(), pd.DataFrame(X), X):
-        refused(subject(kind), ValueError, "y has the shape of X.*X_clean=y", X, clean)
+    X = X[:40]
+    frame = pl.DataFrame(X[:, :5])
+    for clean in (
+        X / 2, sparse.csr_array(X), X.tolist(), pd.DataFrame(X[:, :3]), X[:, :2] > 0.5, X[:7],
+        frame, frame.to_arrow(), X.reshape(40, 8, 8), X.astype(str), np.ma.masked_less(X, 0.5),
+    ):  # fmt: skip
+        refused(subject(kind), ValueError, "y is ignored, and must be .*X_clean=y", X, clean)
         refused(subject(kind), ValueError, "X_clean=y", X, clean, method="partial_fit")
+    refused(subject(kind), ValueError, r"y\.collect\(\)", X, frame.lazy())
+
+
+@each_kind
+def test_columns_of_labels_are_ignored(kind, make_autoencoder, X):
+    X = X[:40]
+    labels = np.arange(40) % 3
+    first = make_autoencoder(kind).fit(X)
+    for y in (
+        labels,
+        labels[:, np.newaxis],
+        pd.DataFrame(labels),
+        labels.tolist(),
+        list("ab") * 20,
+    ):
+        assert_array_equal(make_autoencoder(kind).fit(X, y).transform(X), first.transform(X))
+
+
+@each_kind
+def test_steps_ignore_several_targets(kind, make_autoencoder, X):
+    """Pipelines pass the targets of their last step to all steps; clean rows are refused even so."""
+    X = X[:60]
+    Y = X[:, 20:23] > 0.3
+    codes = make_autoencoder(kind).fit(X).transform(X)
+    for targets in (Y, sparse.csr_array(Y), pd.DataFrame(Y), Y.tolist()):
+        assert_array_equal(make_autoencoder(kind).fit_transform(X, targets), codes)
+        union = FeatureUnion([("ae", make_autoencoder(kind))])
+        columns = ColumnTransformer([("ae", make_autoencoder(kind), slice(0, 64))])
+        assert_array_equal(union.fit_transform(X, targets), codes)
+        assert_array_equal(columns.fit_transform(X, targets), codes)
+    for rows in (X, X.tolist(), pd.DataFrame(X)):
+        refused(
+            make_autoencoder(kind), ValueError, "X_clean=y", rows, X / 2, method="fit_transform"
+        )
+
+
+def test_pipeline_with_several_targets(make_autoencoder, X):
+    pipeline = make_pipeline(make_autoencoder(), KNeighborsClassifier())
+    scores = cross_val_score(pipeline, X, X[:, 20:23] > 0.3, cv=2, error_score="raise")
+    regression = make_pipeline(make_autoencoder(), MultiOutputRegressor(Ridge())).fit(X, X[:, :2])
+
+    assert scores.shape == (2,)
+    assert regression.predict(X).shape == (300, 2)
+
+
+def test_steps_get_arguments_of_fit(make_autoencoder, X):
+    weight = np.linspace(0.1, 1, 300)
+    with config_context(enable_metadata_routing=True):
+        asking = make_autoencoder().set_fit_request(sample_weight=True)
+        routed = make_pipeline(asking, LogisticRegression()).fit(
+            X, X[:, 20] > 0.3, sample_weight=weight
+        )
+    expected = make_autoencoder().fit_transform(X, sample_weight=weight)
+
+    assert_array_equal(routed[0].transform(X), expected)
+    frame = make_autoencoder().set_output(transform="pandas").fit_transform(X, X[:, :3])
+    assert isinstance(frame, pd.DataFrame)
+
+
+def test_noise_ignores_any_y(X):
+    for transformer in (GaussianNoise(random_state=0), MaskingNoise(random_state=0)):
+        assert_array_equal(transformer.fit(X, X).transform(X), transformer.fit_transform(X, X / 2))
 
 
 @FITTED

@@ -356,12 +356,16 @@ LOST = {
     "constraint": (
         lambda: with_layers(kernel_constraint="non_neg"), "kernel_constraint of layer 'last'",
     ),
+    "frozen": (lambda: with_layers(trainable=False), "frozen weights of layer 'last'"),
+    "frozen scaling": (
+        lambda: with_layers(layers.BatchNormalization(name="b", trainable=False)),
+        "frozen weights of layer 'b'",
+    ),
 }  # fmt: skip
 
 
-def only_user_warning(warned):
-    """Return the warning of skae; Keras issues others with NumPy 2."""
-    (warning,) = [each for each in warned if each.category is UserWarning]
+def only(warned):
+    (warning,) = warned
     return warning
 
 
@@ -372,9 +376,43 @@ def test_lost_penalties_are_named(make, message, X):
     with pytest.warns(UserWarning, match=message) as warned:
         estimator = DeepAutoencoder.from_keras(*models)
 
-    assert only_user_warning(warned).filename == __file__
+    assert only(warned).filename == __file__
     assert_same(estimator, *models, X)
     assert (estimator.dropout, estimator.alpha, estimator.code_penalty) == (0, 0, 0)
+
+
+def dropped(*after, **options):
+    """Return an encoder and a decoder with dropout, and other layers after it."""
+    return tuple(
+        keras.Sequential(
+            [keras.Input((n_inputs,)), layers.Dense(5), layers.Dropout(0.3, **options)]
+            + [make() for make in after]
+            + [layers.Dense(n_outputs)]
+        )
+        for n_inputs, n_outputs in ((6, 2), (2, 6))
+    )
+
+
+OTHER_DROPOUT = {
+    "sigmoid": lambda: dropped(lambda: layers.Activation("sigmoid")),
+    "scaling": lambda: dropped(layers.BatchNormalization, layers.ReLU),
+    "six": lambda: dropped(lambda: layers.ReLU(6.0)),
+    "whole rows": lambda: dropped(noise_shape=(None, 1)),
+}
+
+
+@pytest.mark.parametrize("make", OTHER_DROPOUT.values(), ids=OTHER_DROPOUT)
+def test_other_dropout_is_lost(make):
+    """Dropout before an activation differs from dropout after it, except with ReLU."""
+    with pytest.warns(UserWarning, match="noise of layer"):
+        estimator = DeepAutoencoder.from_keras(*make())
+    assert estimator.dropout == 0
+
+
+@pytest.mark.filterwarnings("error::UserWarning")
+@pytest.mark.parametrize("after", [[], [layers.ReLU], [lambda: layers.Activation("relu")]])
+def test_dropout_before_relu_is_kept(after):
+    assert DeepAutoencoder.from_keras(*dropped(*after)).dropout == 0.3
 
 
 def test_differing_penalties_are_lost():
@@ -384,7 +422,7 @@ def test_differing_penalties_are_lost():
     with pytest.warns(UserWarning, match="so a fit will not have them") as warned:
         estimator = DeepAutoencoder.from_keras(first, second)
 
-    message = str(only_user_warning(warned).message)
+    message = str(only(warned).message)
     assert message.count("kernel_regularizer of layer") == 4
     assert message.count("noise of layer") == 2
     assert (estimator.dropout, estimator.alpha) == (0, 0)

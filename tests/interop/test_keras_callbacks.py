@@ -4,12 +4,14 @@ import copy
 import csv
 import pickle
 import threading
+import warnings
 
 import keras
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 
 import skae
@@ -130,6 +132,33 @@ def test_passive_callbacks_change_no_bit(make_autoencoder, X, tmp_path):
 
     assert_array_equal(estimator.transform(X), make_autoencoder().fit(X).transform(X))
     assert estimator.history_ == make_autoencoder().fit(X).history_
+
+
+PASSIVE = {
+    "EarlyStopping": lambda folder: C.EarlyStopping("loss", restore_best_weights=True),
+    "ReduceLROnPlateau": lambda folder: C.ReduceLROnPlateau("loss", patience=1, min_delta=10.0),
+    "LearningRateScheduler": lambda folder: C.LearningRateScheduler(lambda epoch, rate: rate / 2),
+    "CSVLogger": lambda folder: C.CSVLogger(folder / "log.csv"),
+    "ModelCheckpoint": lambda folder: C.ModelCheckpoint(folder / "model.keras"),
+    "weights": lambda folder: C.ModelCheckpoint(folder / "m.weights.h5", save_weights_only=True),
+    "TensorBoard": lambda folder: C.TensorBoard(folder, histogram_freq=1),
+    "LambdaCallback": lambda folder: C.LambdaCallback(on_epoch_end=lambda epoch, logs: None),
+    "TerminateOnNaN": lambda folder: C.TerminateOnNaN(),
+}
+
+
+@pytest.mark.parametrize("make", PASSIVE.values(), ids=PASSIVE)
+def test_callbacks_work_under_error_filters(make, make_autoencoder, X, tmp_path):
+    """``python -W error`` changes nothing, and the filters stay as they are."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        before = list(warnings.filters)
+        estimator = make_autoencoder(callbacks=make(tmp_path), metrics=["mae"]).fit(X, X_val=X[:40])
+        assert warnings.filters == before
+    plain = make_autoencoder(callbacks=make(tmp_path), metrics=["mae"]).fit(X, X_val=X[:40])
+
+    assert_array_equal(estimator.transform(X), plain.transform(X))
 
 
 def test_csv_logger_writes_the_history(make_autoencoder, X, tmp_path):

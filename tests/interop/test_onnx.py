@@ -114,7 +114,6 @@ def test_hooks_are_hidden(fitted):
 
     assert callable(estimator.onnx_converter())
     for names in (
-        dir(DeepAutoencoder),
         dir(estimator),
         vars(estimator),
         dict(inspect.getmembers(DeepAutoencoder)),

@@ -269,32 +269,6 @@ def test_equal_pickles_share_functions(make_autoencoder):
     assert pickle.loads(pickled).loss is pickle.loads(pickled).loss
 
 
-MAIN = """
-import numpy as np
-from sklearn.model_selection import cross_val_score
-from skae import DeepAutoencoder
-
-def own_loss(y_true, y_pred):
-    import keras
-    return keras.ops.mean(abs(y_true - y_pred), axis=-1)
-
-if __name__ == "__main__":
-    X = np.random.default_rng(0).uniform(size=(60, 6)).astype("float32")
-    estimator = DeepAutoencoder(
-        2, hidden_layer_sizes=(4,), epochs=2, random_state=0, loss=own_loss,
-        code_activation=lambda h: h + 1,
-    )
-    alone, together = (cross_val_score(estimator, X, n_jobs=n, cv=2) for n in (1, 2))
-    assert (alone == together).all(), (alone, together)
-"""
-
-
-def test_functions_of_main_reach_workers(tmp_path):
-    """Processes of joblib give the same scores for functions of the user's script."""
-    (tmp_path / "script.py").write_text(MAIN, encoding="utf-8")
-    subprocess.run([sys.executable, "script.py"], cwd=tmp_path, check=True)
-
-
 # --------------------------------------------------------------------------- without a module
 
 

@@ -144,7 +144,7 @@ def test_other_dtypes_are_computed_in_float64(dtype, X):
     assert_allclose(network.encode(X), codes, rtol=1e-10, atol=1e-12)
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error", "ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("form", [np.asarray, np.float32, sparse.csr_array])
 def test_infinite_row_is_refused(bad, form, make_autoencoder, X):

@@ -8,7 +8,7 @@ import pytest
 
 from skae import DeepAutoencoder
 from skae._frozen import freeze
-from skae._network.activations import ACTIVATIONS
+from skae._network.activations import ACTIVATIONS, RANGES
 from skae._objective.objective import Objective
 from skae._rows.rows import ValueRange
 
@@ -40,10 +40,10 @@ def test_data_outside_the_range_is_refused(name, side):
     outside = (limit - 0.5, 0.5) if side == "low" else (0.5, limit + 0.5)
     with pytest.raises(ValueError, match=f"^output_activation='{name}' needs data") as error:
         MSE.check(name, values(*outside))
-    assert f"got values from {outside[0]:.4g} to {outside[1]:.4g}" in str(error.value)
+    assert f"got values from {outside[0]:.8g} to {outside[1]:.8g}" in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["linear", "leaky_relu", "hard_swish", lambda h: h])
+@pytest.mark.parametrize("name", ["linear", "leaky_relu", "glu", lambda h: h])
 def test_other_activations_take_any_data(name):
     """Activations without limits, and those that the table does not know, are not checked."""
     MSE.check(name, values(-1e30, 1e30))
@@ -101,3 +101,39 @@ def test_fit_checks_the_range(name):
     with pytest.raises(ValueError, match=f"output_activation='{name}' needs data of at least"):
         DeepAutoencoder(2, **params).fit(X)
     DeepAutoencoder(2, **params).fit(np.abs(X))
+
+
+def tanh(h):
+    """Return values from -3 to 3: an activation of the user's own, with a name of Keras'."""
+    return 3 * keras.ops.tanh(h)
+
+
+def test_own_functions_are_not_checked():
+    """Neither an activation nor a class with the name of one in the table is taken for it."""
+    MSE.check(tanh, values(-3, 3))
+    MSE.check(type("relu", (), {"__call__": lambda self, h: h})(), values(-3, 3))
+    with pytest.raises(ValueError, match="output_activation='tanh' needs data between"):
+        MSE.check(keras.activations.tanh, values(-3, 3))
+
+
+@pytest.mark.parametrize("name", sorted(set(RANGES) - set(ACTIVATIONS)))
+def test_activations_without_forms_are_checked(name):
+    low, high = RANGES[name]
+    inside = max(low, -1e6), min(high, 1e6)
+    MSE.check(name, values(*inside))
+    MSE.check(getattr(keras.activations, name), values(*inside))
+    for outside in (low - 0.5, high + 0.5):
+        if np.isfinite(outside):
+            with pytest.raises(ValueError, match=f"output_activation='{name}' needs data"):
+                MSE.check(name, values(*sorted((outside, inside[0]))))
+
+
+def test_highest_value_in_message():
+    with pytest.raises(ValueError, match="'log_sigmoid' needs data of at most 0; got values from"):
+        MSE.check("log_sigmoid", values(-1, 2))
+
+
+def test_validation_rows_get_other_advice():
+    """A scaler with ``clip`` keeps them in range, within a pipeline only if it transforms them."""
+    with pytest.raises(ValueError, match=r'transform_input=\["X_val"\]\) and MinMaxScaler\(clip'):
+        MSE.check("sigmoid", values(0, 16), "X_val")

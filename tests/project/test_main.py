@@ -107,9 +107,9 @@ def test_same_seed_gives_same_table(few, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--epochs", "0"], "must be at least 1; got 0"),
-        (["--epochs", "many"], "invalid positive value: 'many'"),
-        (["--seed", "-1"], "must be between 0 and"),
+        (["--epochs", "0"], "must be a positive integer; got '0'"),
+        (["--epochs", "many"], "must be a positive integer; got 'many'"),
+        (["--seed", "-1"], "must be an integer from 0 to 4294967295; got '-1'"),
         (["--data", "/no/such/file"], "there is no file"),
         (["--output", __file__], "exists"),
     ],

@@ -284,16 +284,14 @@ def test_interrupt_keeps_the_last_checkpoint(
 
 @pytest.fixture
 def interrupt_after():
-    """Return a function that triggers Ctrl-C after some seconds, even if pytest ignores SIGINT."""
+    """Return a function that triggers Ctrl-C after some seconds."""
 
     def arrange(seconds):
         signal.setitimer(signal.ITIMER_REAL, seconds)
 
     on_alarm = signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
-    on_interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield arrange
     signal.signal(signal.SIGALRM, on_alarm)
-    signal.signal(signal.SIGINT, on_interrupt)
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs setitimer")

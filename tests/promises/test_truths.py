@@ -194,8 +194,8 @@ def test_wrapping_optimizer_is_refused(name, X):
     ("params", "match"),
     [
         ({"optimizer__epsilon": 1e40}, "optimizer__epsilon must be finite in float32; got 1e"),
-        ({"optimizer__beta_1": np.nan}, "optimizer__beta_1 must be finite in float32; got nan"),
-        ({"optimizer__epsilon": []}, "The parameters give no program that can be compiled: Dim"),
+        ({"optimizer__beta_1": np.nan}, "optimizer__beta_1 must be a finite number; got nan"),
+        ({"optimizer__epsilon": []}, r"optimizer__epsilon must be a finite number; got \(\)"),
         (
             {"optimizer": keras.optimizers.Adam(epsilon=[])},
             "The parameters give no program that can be compiled: Dim",
@@ -204,7 +204,7 @@ def test_wrapping_optimizer_is_refused(name, X):
 )
 def test_value_that_cannot_compile_is_refused(params, match, X):
     """The error names the parameter if possible, and shows no internals of TensorFlow."""
-    with pytest.raises(ValueError, match=match) as error:
+    with pytest.raises((TypeError, ValueError), match=match) as error:
         DeepAutoencoder(2, **{"optimizer": "adam"} | params).fit(X)
     assert "{{" not in str(error.value)
 

@@ -6,8 +6,10 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.lib.stride_tricks import as_strided
+from numpy.testing import assert_allclose, assert_array_equal
 
 from skae._rows.output import write_blocks
 from skae._rows.sources import Source
@@ -48,6 +50,11 @@ OUTS = {
     "part of a memmap": lambda folder: np.memmap(
         folder / "out.dat", "float32", "w+", shape=(40, 3)
     )[10:35],
+    "big-endian": lambda _: np.zeros((25, 3), ">f4"),
+    "big-endian memmap": lambda folder: memmap(folder, dtype=">f8"),
+    "fortran": lambda _: np.zeros((25, 3), order="F"),
+    "reversed": lambda _: np.zeros((25, 3))[::-1, ::-1],
+    "longdouble": lambda _: np.zeros((25, 3), np.longdouble),
     "hdf5": hdf5,
     "zarr": zarr,
 }
@@ -103,6 +110,50 @@ def test_out_unchanged_if_first_block_fails():
     assert (out == 1).all()
 
 
+def test_new_axis_is_accepted():
+    """The stride of an axis of length one may be zero."""
+    out = np.zeros(25)[:, np.newaxis]
+    write_blocks(make_blocks(VALUES[:, :1]), (25, 1), np.float32, out)
+
+    assert_array_equal(out, VALUES[:, :1])
+
+
+@pytest.mark.parametrize(("dtype", "large"), [("f4", 1e39), ("f2", 1e5), (">f4", -1e300)])
+@pytest.mark.parametrize("row", [3, 17])
+def test_narrow_out_refuses_overflow(dtype, large, row):
+    """A result that is finite in float64 must not become infinite in ``out``."""
+    values = VALUES.astype(np.float64)
+    values[row, 1] = large
+    out = np.ones((25, 3), dtype)
+    match = rf"row {row} overflows {np.dtype(dtype)}. Pass an out of a wider dtype"
+    with pytest.raises(ValueError, match=match):
+        write_blocks(make_blocks(values), (25, 3), np.float64, out)
+
+    assert not np.isinf(out).any()
+    assert (out == 1).all() if row < 10 else np.isnan(out[0]).all()
+
+
+def test_half_precision_out():
+    out = np.zeros((25, 3), np.float16)
+    write_blocks(make_blocks(), (25, 3), np.float32, out)
+
+    assert_allclose(out, VALUES, rtol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", ["i4", "c8", "S4"])
+def test_storage_of_other_dtypes(dtype, tmp_path):
+    h5py = pytest.importorskip("h5py")
+    out = h5py.File(tmp_path / "out.h5", "w").create_dataset("out", (25, 3), dtype)
+    with pytest.raises(TypeError, match="floating-point dtype of NumPy; got"):
+        write_blocks(make_blocks(), (25, 3), np.float32, out)
+
+
+def test_tensor_is_refused():
+    torch = pytest.importorskip("torch")
+    with pytest.raises(TypeError, match="of NumPy; got torch.float32"):
+        write_blocks(make_blocks(), (25, 3), np.float32, torch.zeros(25, 3))
+
+
 @pytest.mark.parametrize(
     ("out", "error", "message"),
     [
@@ -110,6 +161,13 @@ def test_out_unchanged_if_first_block_fails():
         (np.empty((25, 4)), ValueError, r"shape \(25, 3\); got \(25, 4\)"),
         (np.empty((25, 3), int), TypeError, "floating-point dtype; got int64"),
         (np.broadcast_to(0.0, (25, 3)), ValueError, "read-only"),
+        (np.empty((25, 3), object), TypeError, "floating-point dtype of NumPy; got object"),
+        (np.empty((25, 3), complex), TypeError, "got complex128"),
+        (np.empty((25, 3), "i2,f4"), TypeError, r"got \[\('f0'"),
+        (np.empty((25, 3), bool), TypeError, "got bool"),
+        (pd.DataFrame(np.empty((25, 3))), TypeError, "must be an array.*got DataFrame"),
+        (as_strided(np.empty((1, 3)), (25, 3), (0, 8)), ValueError, "same memory for several"),
+        (as_strided(np.empty((25, 1)), (25, 3), (8, 0)), ValueError, "same memory for several"),
     ],
 )
 def test_wrong_out_fails_early(out, error, message):

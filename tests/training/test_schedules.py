@@ -67,6 +67,21 @@ def test_keras_schedule_gives_the_rates():
     assert_allclose(learning_rates(decay, None, 5, 4, 100), expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("schedule", "message"),
+    [
+        (lambda step: step.nothing, "<lambda>, which raised AttributeError for step 5"),
+        (lambda step: None, "<lambda>, which raised TypeError for step 5"),
+        (lambda: 0.1, "takes 0 positional arguments"),
+        (lambda step: 6.5 - step, r"of at least 0; got <lambda>, which returned -0\.5 for step 7"),
+        (lambda step: np.nan, "of at least 0; got <lambda>, which returned nan for step 5"),
+    ],
+)
+def test_failing_schedule_is_named(schedule, message):
+    with pytest.raises(ValueError, match=rf"^learning_rate_schedule must .*{message}"):
+        learning_rates(schedule, None, 5, 4, 100)
+
+
 @pytest.mark.parametrize("optimizer", ["adam", "Adam", type("Adam", (), {})])
 @pytest.mark.parametrize("schedule", ["one_cycle", "cosine"])
 def test_auto_is_a_tuned_peak(optimizer, schedule):

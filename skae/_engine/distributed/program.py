@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from skae._engine.limits import Limits
-from skae._engine.losses import Batch
-from skae._engine.program import Program, run_steps
+from skae._engine.losses import Batch, run_steps
+from skae._engine.program import Program
 from skae._engine.spec import ProgramSpec
 from skae._engine.tensorflow import tf
 from skae._typing import Array, Tensor

@@ -43,6 +43,8 @@ def wait_for_workers(timeout: float = 600.0, *, cluster_resolver: Any = None) ->
         If not all workers connect within ``timeout``; the message names those that are missing.
     OSError
         If the first worker cannot listen at its port.
+    TypeError
+        If ``timeout`` is not a number, or ``cluster_resolver`` is not a resolver.
     ValueError
         If ``timeout`` is not above 0, or if an address does not have the form ``host:port``.
 
@@ -59,6 +61,11 @@ def wait_for_workers(timeout: float = 600.0, *, cluster_resolver: Any = None) ->
     >>> skae.wait_for_workers(timeout=60)
     """
     check_number("timeout", timeout, low=0, above=True)
+    if cluster_resolver is not None and not hasattr(cluster_resolver, "cluster_spec"):
+        raise TypeError(
+            "cluster_resolver must be a ClusterResolver of TensorFlow or None; got "
+            f"{cluster_resolver!r}."
+        )
     from skae._engine.tensorflow import tf
 
     resolver = cluster_resolver or tf.distribute.cluster_resolver.TFConfigClusterResolver()

@@ -1,0 +1,102 @@
+"""Warnings about rows in other units, such as rows that did not pass the scaler of a pipeline."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from skae._rows.rows import Rows, ValueRange
+from skae._rows.sources import Source
+from skae._typing import Array, Matrix
+
+# Validation rows are like those to train on: a scaler that was forgotten moves them by more than
+# this many standard deviations.  Clean rows may differ from noisy ones, such as dimmed images.
+FAR = 5
+FAR_PAIRED = 20
+# Fewer rows than these say little about their units.
+MIN_ROWS, MIN_VALIDATION_ROWS = 10, 5
+SAMPLE_ROWS, SAMPLE_BLOCKS, SAMPLE_VALUES = 512, 64, 4_000_000
+
+
+def warn_of_other_units(rows: Rows, validation: Rows | None) -> None:
+    """Warn if clean or validation rows are far from the rows that they belong to.
+
+    Parameters
+    ----------
+    rows : Rows
+        The rows to train on.
+    validation : Rows or None
+        The user's validation rows.
+    """
+    X, X_clean = rows.inputs, rows.targets
+    if X_clean is not None:
+        _compare(("X", X, rows.index), ("X_clean", X_clean, rows.index), FAR_PAIRED)
+    if validation is None:
+        return
+    index = validation.index
+    far = FAR if len(index) >= MIN_VALIDATION_ROWS else FAR_PAIRED
+    _compare(("X", X, rows.index), ("X_val", validation.inputs, index), far)
+    if X_clean is not None and validation.targets is not None:
+        clean = "X_val_clean", validation.targets, index
+        _compare(("X_clean", X_clean, rows.index), clean, far)
+
+
+NamedRows = tuple[str, Matrix, Array | range]
+
+
+def _compare(known: NamedRows, other: NamedRows, far: float) -> None:
+    """Warn if most of the other rows are ``far`` times as distant as those that are known."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if not _differ(_sample(*known[1:]), _sample(*other[1:]), far):
+            return
+    (name, X, _), (other_name, Y, _) = known, other
+    (low, high), (other_low, other_high) = (_limits(rows) for rows in (X, Y))
+    warnings.warn(
+        f"{other_name} seems to be in other units than {name}: its values are from {other_low:.4g} "
+        f"to {other_high:.4g}, and those of {name} from {low:.4g} to {high:.4g}. The steps of a "
+        f"pipeline before the autoencoder transform {other_name} only if you ask for it: "
+        f'Pipeline(..., transform_input=["{other_name}"]).',
+        UserWarning,
+        stacklevel=8,
+    )
+
+
+def _limits(X: Matrix) -> tuple[Any, Any]:
+    values = ValueRange(X)
+    return values.low, values.high
+
+
+def _differ(known: Array, other: Array, far: float) -> bool:
+    """Return whether the other rows are in other units.
+
+    A row's distance is that to the mean of the known rows, in standard deviations.  The median row
+    counts, so that outliers do not.  Constant columns are left out.  Both the distance and its ratio
+    to that of the known rows must be extreme: in sparse or heavy-tailed data, one of them may be.
+    """
+    center, variance = known.mean(axis=0), known.var(axis=0)
+    varying = variance > 1e-12 * (center**2 + variance)
+    total = variance[varying].sum()
+    if len(known) < MIN_ROWS or not total > 0:
+        return False
+    own, distance = (
+        np.median(np.sqrt((np.square(rows - center)[:, varying]).sum(axis=1) / total))
+        for rows in (known, other)
+    )
+    if distance > far and distance > far * own:
+        return True
+    low = 1 / FAR_PAIRED
+    return bool(len(other) >= MIN_ROWS and distance < low and distance < low * own)
+
+
+def _sample(X: Matrix, index: Array | range) -> Array:
+    """Return some of the rows in float64, evenly spaced."""
+    n_rows = max(MIN_ROWS, min(SAMPLE_ROWS, SAMPLE_VALUES // X.shape[1], len(index)))
+    if isinstance(X, Source):
+        n_rows = min(n_rows, SAMPLE_BLOCKS)
+    places = np.linspace(0, len(index) - 1, min(n_rows, len(index))).astype(int)
+    chosen = [int(index[place]) for place in places]
+    if isinstance(X, Source):
+        return np.concatenate([X[i : i + 1] for i in chosen]).astype(np.float64)
+    sample = X[chosen]
+    return (sample.toarray() if sparse.issparse(sample) else sample).astype(np.float64)
