@@ -1,7 +1,7 @@
 """The tests with the oldest and with the newest versions that pyproject.toml allows.
 
-``nox -s oldest`` and ``nox -s newest``, each in an environment of its own; what follows ``--``
-goes to pytest.
+``nox -s oldest`` and ``nox -s newest`` each make an environment of their own.  Arguments after
+``--`` go to pytest.
 """
 
 import nox
@@ -17,7 +17,7 @@ REQUIRES_PYTHON = nox.project.load_toml()["project"]["requires-python"]
 def oldest(session):
     """Run pytest on the lower bound of Python and of each direct dependency."""
     session.install("--resolution", "lowest-direct", ".[test]")
-    session.run("pytest", *session.posargs)
+    session.run("pytest", "-W", "default", *session.posargs)  # old packages warn of each other
 
 
 @nox.session

@@ -8,9 +8,9 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import validate_data
 
 from skae._checks import make_seed, unchanged_on_error
-from skae._rows.containers import readable
 from skae._rows.dtypes import check_dtype, output_dtype, without_array_api
 from skae._rows.finite import check_finite
+from skae._rows.readable import readable
 from skae._typing import Array, Rng
 from skae._version import stamp, upgrade
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skae._engine.lookup import activation_function
+from skae._engine.lookup.names import activation_function
 from skae._engine.tensorflow import tf
 from skae._network.layers import Dense, Dropout, Layer
 from skae._network.spec import NetworkSpec

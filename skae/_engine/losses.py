@@ -4,9 +4,15 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from skae._engine.lookup.tracing import (
+    TracingError,
+    is_of_keras,
+    named,
+    shorten_error,
+    traced_shape,
+)
 from skae._engine.tensorflow import keras, tf
-from skae._engine.tracing import TracingError, is_of_keras, named, shorten_error, traced_shape
-from skae._frozen import name_of
+from skae._network.frozen import name_of
 from skae._objective.objective import Objective
 from skae._objective.penalties import CodeL1, KernelL2, Penalty
 from skae._typing import Array, Tensor

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from skae._engine.lookup import (
+from skae._engine.lookup.names import (
     ELEMENTWISE,
     LOSSES,
     check_activation_shape,
@@ -16,11 +16,11 @@ from skae._engine.lookup import (
     loss_class,
     optimizer_class,
 )
+from skae._engine.lookup.tracing import named
 from skae._engine.muon import Muon
 from skae._engine.spec import ProgramSpec, activation_parameters, routed_options
 from skae._engine.tensorflow import check_eager, keras, tf, unnamed_variables
-from skae._engine.tracing import named
-from skae._frozen import KerasConfig, name_of, thaw
+from skae._network.frozen import KerasConfig, name_of, thaw
 from skae._network.layers import Dense, Dropout, Layer
 from skae._network.spec import NetworkSpec
 from skae._process import check_not_forked

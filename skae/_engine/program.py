@@ -9,7 +9,8 @@ import numpy as np
 
 from skae._engine.forward import Mode, WeightPacking, run_forward
 from skae._engine.limits import Limits
-from skae._engine.lookup import activation_function, is_elementwise
+from skae._engine.lookup.names import activation_function, is_elementwise
+from skae._engine.lookup.tracing import TracingError, is_of_keras, named, shorten_error
 from skae._engine.losses import NO_VALUES, Batch, Values, row_losses, run_steps, sum_penalties
 from skae._engine.models import (
     build_metrics,
@@ -19,7 +20,6 @@ from skae._engine.models import (
 )
 from skae._engine.spec import ProgramSpec
 from skae._engine.tensorflow import current_device, keras, tf, unnamed_variables
-from skae._engine.tracing import TracingError, is_of_keras, named, shorten_error
 from skae._process import defer_interrupts
 from skae._typing import Array, Floats, Tensor
 

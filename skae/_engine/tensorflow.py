@@ -87,8 +87,8 @@ def check_settings() -> None:
     check_eager()
     if not _records_gradients():
         raise RuntimeError(
-            "fit needs TensorFlow's gradients, but the call is in the scope of tf.init_scope() or "
-            "GradientTape.stop_recording(): leave the scope first."
+            "fit needs TensorFlow's gradients, but the call is in the scope of tf.init_scope(): "
+            "leave the scope first."
         )
     if keras.config.floatx() != "float32":
         raise ValueError(

@@ -5,7 +5,7 @@ from typing import Any
 
 from skae._checks import check_layer_sizes
 from skae._engine.spec import Options, ProgramSpec
-from skae._frozen import freeze
+from skae._network.frozen import freeze
 from skae._network.spec import mirrored
 from skae._objective.objective import Objective
 from skae._objective.penalties import CodeL1, KernelL2, Penalty
@@ -118,7 +118,7 @@ def _activation(value: Any) -> Hashable:
     """
     if not callable(value):
         return freeze(value)
-    from skae._engine.lookup import activation_name
+    from skae._engine.lookup.names import activation_name
 
     return freeze(activation_name(value))
 

@@ -21,9 +21,9 @@ from skae._estimators.inputs import (
     validation_rows,
     weighted_rows,
 )
+from skae._estimators.other_units import warn_of_other_units
 from skae._estimators.parameters import check_parameters
 from skae._estimators.routing import routed_parameters
-from skae._estimators.units import warn_of_other_units
 from skae._interop.keras_models import eager_fallback
 from skae._network.conditioning import Conditioning
 from skae._network.inference import Network
@@ -255,7 +255,7 @@ def _read_validation(estimator: Any, data: Data, spec: ProgramSpec, *, paired: b
 
 def _start(estimator: Any, spec: ProgramSpec, single_epoch: bool) -> State:
     """Return the state that `partial_fit` or a warm start continues from."""
-    from skae._engine.lookup import check_names
+    from skae._engine.lookup.names import check_names
 
     check_names(spec)  # a misspelt activation is reported as such, not as another network
     for what, name in (("widths", "widths"), ("activations", "activations")):

@@ -7,9 +7,9 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length, validate_data
 
-from skae._rows.containers import readable, refuse_lazy
 from skae._rows.dtypes import ROW_FORMAT, check_dtype, refuse_masked, without_array_api
 from skae._rows.finite import check_finite
+from skae._rows.readable import readable, refuse_lazy
 from skae._rows.rows import Rows, all_rows
 from skae._rows.sources import Source, is_source, load_small
 from skae._typing import Array, Matrix

@@ -22,7 +22,7 @@ from skae._training.schedules import SCHEDULES
 def check_parameters(estimator: Any) -> None:
     """Check the types and ranges of an autoencoder's parameters, without TensorFlow.
 
-    `skae._engine.lookup` checks the names of Keras objects later.
+    `skae._engine.lookup.names` checks the names of Keras objects later.
 
     Raises
     ------

@@ -22,22 +22,17 @@ class ByConfig:
         self.value = value
 
     def __reduce__(self) -> tuple[Any, tuple[Any]]:
-        return type(self.value).from_config, (self._config(),)
+        return type(self.value).from_config, (self.value.get_config(),)
 
     def __deepcopy__(self, memo: object) -> Any:
         """Return a new object, or the same one if its configuration lacks arguments."""
+        from skae._engine.tensorflow import unnamed_variables
+
         try:
-            return type(self.value).from_config(self._config())
+            with unnamed_variables():
+                return type(self.value).from_config(self.value.get_config())
         except Exception:  # of any kind; `fit` names the missing arguments
             return self.value
-
-    def _config(self) -> dict[str, Any]:
-        """Return the configuration, with a schedule of the learning rate as an object."""
-        config: dict[str, Any] = self.value.get_config()
-        if isinstance(rate := config.get("learning_rate"), dict):
-            keras: Any = sys.modules["keras"]
-            config["learning_rate"] = keras.optimizers.schedules.deserialize(rate)
-        return config
 
 
 def by_config(value: Any) -> Any:

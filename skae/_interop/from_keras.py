@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from skae._engine.lookup import activation_name
+from skae._engine.lookup.names import activation_name
 from skae._engine.tensorflow import keras
 from skae._interop.keras_models import eager_fallback
 from skae._interop.keras_penalties import INERT, Half, Halves, lost_in_training, training_parameters

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
-from skae._frozen import name_of
+from skae._network.frozen import name_of
 from skae._network.inference import Network
 from skae._network.layers import Dense, Dropout, Layer
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from skae._engine.lookup.tracing import is_of_keras
 from skae._engine.models import build_metrics, compiled_autoencoder
 from skae._engine.spec import ProgramSpec
 from skae._engine.tensorflow import keras, unnamed_variables
-from skae._engine.tracing import is_of_keras
 from skae._interop.callback_state import CallbackState
 from skae._process import defer_interrupts
 from skae._training.plan import WatcherState

@@ -41,6 +41,6 @@ def visible_names(estimator: Any) -> list[str]:
 
 def eager_fallback(activation: Activation) -> Callable[[Array], Array]:
     """Return an activation that has no NumPy form, as a function of arrays; Keras computes it."""
-    from skae._engine.lookup import eager_activation
+    from skae._engine.lookup.names import eager_activation
 
     return eager_activation(activation)

@@ -85,7 +85,7 @@ def _dropout_rates(half: Half) -> list[tuple[float, ...]]:
         if _is_dense(layer):
             rates.append(())
         elif type(layer) is layers.Dropout and layer.rate:
-            rates[-1] += (layer.rate,) if layer.noise_shape is None else (np.nan,)
+            rates[-1] += (layer.rate,) if layer.noise_shape is None else (layer.rate, np.nan)
         elif rates[-1] and type(layer) not in INERT and not _is_relu(layer):
             rates[-1] += (np.nan,)
     return rates

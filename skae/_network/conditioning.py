@@ -11,7 +11,7 @@ from typing import Self
 
 import numpy as np
 
-from skae._rows.moments import moments
+from skae._network.moments import moments
 from skae._rows.rows import Rows
 from skae._typing import Array, Floats
 

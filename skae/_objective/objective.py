@@ -5,8 +5,8 @@ import math
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 
-from skae._frozen import KerasConfig, name_of
 from skae._network.activations import RANGES
+from skae._network.frozen import KerasConfig, name_of
 from skae._objective.penalties import Penalty
 from skae._rows.rows import ValueRange
 

@@ -70,7 +70,7 @@ def check_results(results: Array, start: int, advice: str | None = None) -> None
     start : int
         Number of the first row.
     advice : str, default=None
-        What the error says before "X like the training data", if not the advice for the dtype.
+        The beginning of the advice in the error; by default, it depends on the dtype.
 
     Raises
     ------

@@ -11,7 +11,7 @@ from skae._engine.cache import Lease
 from skae._engine.distributed.program import current_strategy, name_lost_workers
 from skae._engine.feeding import on_accelerator
 from skae._engine.limits import Limits
-from skae._engine.lookup import default_learning_rate
+from skae._engine.lookup.names import default_learning_rate
 from skae._engine.program import Program
 from skae._engine.spec import ProgramSpec
 from skae._network.spec import NetworkSpec

@@ -12,6 +12,7 @@ from skae._network.inference import Network
 
 pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
 each_kind = pytest.mark.parametrize("kind", [DeepAutoencoder, DenoisingAutoencoder])
+other_units = pytest.mark.filterwarnings("ignore:.* seems to be in other units:UserWarning")
 TOO_LARGE = r"overflows float32, .* its largest number is 3\.4e\+38\. Scale the data"
 
 
@@ -159,6 +160,7 @@ def test_penalties_that_overflow_are_refused(params):
     assert not trains_or_explains(make(**params), rows())
 
 
+@other_units
 @pytest.mark.parametrize("size", [1e30, 1e300])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_huge_targets_are_refused(optimizer, size):
@@ -197,6 +199,7 @@ def test_noise_beyond_float32_is_refused():
         make(DenoisingAutoencoder, noise_scale=1e39).fit(rows())
 
 
+@other_units
 def test_infinite_validation_loss_is_refused():
     for early_stopping in (False, True):
         estimator = make(early_stopping=early_stopping)

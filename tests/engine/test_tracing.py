@@ -6,9 +6,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from sklearn.base import clone
 
 from skae import DeepAutoencoder
-from skae._engine.tracing import is_of_keras, traced_shape
+from skae._engine.lookup.tracing import is_of_keras, traced_shape
 
 ops = keras.ops
 
@@ -100,6 +101,27 @@ def test_failing_function_is_named(params, name, message, X):
     assert "{{" not in str(error.value)
     assert "decorate" not in str(error.value)
     assert vars(estimator) == before
+
+
+class OwnSchedule(keras.optimizers.schedules.LearningRateSchedule):
+    def __call__(self, step):
+        return 0.01
+
+    def get_config(self):
+        return {}
+
+
+def test_own_schedule_inside_optimizer_is_named(X):
+    """Keras cannot copy it; the parameter for schedules takes it."""
+    estimator = make(optimizer=keras.optimizers.Adam(OwnSchedule()))
+    for each in (estimator, clone(estimator)):
+        with pytest.raises(
+            ValueError, match=r"^optimizer must .* Adam with a OwnSchedule, .*set lea"
+        ):
+            each.fit(X)
+    estimator.set_params(optimizer="adam", learning_rate_schedule=OwnSchedule()).fit(X)
+
+    assert estimator.history_["learning_rate"] == pytest.approx([0.01])
 
 
 def test_loss_keeps_its_shape(X):

@@ -255,7 +255,7 @@ def test_columns_of_labels_are_ignored(kind, make_autoencoder, X):
 
 @each_kind
 def test_steps_ignore_several_targets(kind, make_autoencoder, X):
-    """Pipelines pass the targets of their last step to all steps; clean rows are refused even so."""
+    """Pipelines pass the targets of their last step to all steps.  Clean rows are refused."""
     X = X[:60]
     Y = X[:, 20:23] > 0.3
     codes = make_autoencoder(kind).fit(X).transform(X)

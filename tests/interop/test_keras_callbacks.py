@@ -171,6 +171,7 @@ def test_csv_logger_writes_the_history(make_autoencoder, X, tmp_path):
         assert [float(row[name]) for row in rows] == values
 
 
+@pytest.mark.filterwarnings("ignore:Skipping variable loading")  # of the optimizer
 def test_model_checkpoint_saves_the_model(make_autoencoder, X, tmp_path):
     callbacks = [
         C.ModelCheckpoint(tmp_path / "last.keras"),

@@ -47,14 +47,6 @@ class RegisteredLoss(OwnLoss):
 def registered_activation(h):
     return ops.tanh(h) + 1
 
-@keras.saving.register_keras_serializable()
-class RegisteredSchedule(keras.optimizers.schedules.LearningRateSchedule):
-    def __call__(self, step):
-        return 0.01 / (2 + step)
-
-    def get_config(self):
-        return {}
-
 class Scaled:
     def __init__(self, factor):
         self.factor = factor
@@ -83,10 +75,7 @@ CASES = {
         "learning_rate_schedule": OwnSchedule(),
         "callbacks": [keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: None)],
     },
-    "registered": {
-        "loss": RegisteredLoss(3.0), "activation": registered_activation,
-        "optimizer": keras.optimizers.Adam(RegisteredSchedule()),
-    },
+    "registered": {"loss": RegisteredLoss(3.0), "activation": registered_activation},
     "closure": {"loss": powered_by(1.5), "output_activation": Scaled(0.5).__call__},
     "partial": {"loss": functools.partial(powered, power=1.5)},
     "class": {"loss": OwnLoss, "loss__factor": 4.0},

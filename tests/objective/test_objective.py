@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from skae import DeepAutoencoder
-from skae._frozen import freeze
 from skae._network.activations import ACTIVATIONS, RANGES
+from skae._network.frozen import freeze
 from skae._objective.objective import Objective
 from skae._rows.rows import ValueRange
 

@@ -146,12 +146,24 @@ def test_checks_need_no_tensorflow():
         ({"optimizer": "sgd", "optimizer__nesterov": 0}, "optimizer__nesterov must be True or"),
         ({"optimizer": "adam", "optimizer__beta_1": "0.9"}, "optimizer__beta_1 must be a finite"),
         ({"optimizer": "adam", "optimizer__epsilon": None}, "optimizer__epsilon must be a finite"),
+        ({"optimizer": "adam", "optimizer__clipnorm": "1"}, "optimizer__clipnorm must be a number"),
+        (
+            {"optimizer": "sgd", "optimizer__weight_decay": True},
+            "optimizer__weight_decay must be a",
+        ),
+        ({"loss": dict}, "loss must be a name, .*got <class 'dict'>"),
         ({"loss": "huber", "loss__delta": True}, "loss__delta must be a finite number; got True"),
         ({"loss": "bce", "loss__from_logits": "no"}, "loss__from_logits must be True or False"),
     ],
 )
 def test_wrong_kind_of_option(params, match, X):
     refused(DeepAutoencoder(**params), TypeError, match, X)
+
+
+def test_negative_clipping_is_refused(X):
+    """Keras would ignore it."""
+    estimator = DeepAutoencoder(optimizer="adam", optimizer__clipvalue=-1)
+    refused(estimator, ValueError, "optimizer__clipvalue must be a number of at least 0", X)
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.0, True, "3", nan, 2**31, *OBJECTS])

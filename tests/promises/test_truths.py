@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose
 from scipy import special
 
 from skae import DeepAutoencoder, GaussianNoise
-from skae._engine.lookup import ACTIVATIONS, LOSSES, OPTIMIZERS
+from skae._engine.lookup.names import ACTIVATIONS, LOSSES, OPTIMIZERS
 from skae._engine.models import compiled_autoencoder, models_with_weights
 from skae._interop.keras_models import eager_fallback
 from skae._network.inference import Network

@@ -150,7 +150,7 @@ def test_storage_of_other_dtypes(dtype, tmp_path):
 
 def test_tensor_is_refused():
     torch = pytest.importorskip("torch")
-    with pytest.raises(TypeError, match="of NumPy; got torch.float32"):
+    with pytest.raises(TypeError, match=r"of NumPy; got torch.float32"):
         write_blocks(make_blocks(), (25, 3), np.float32, torch.zeros(25, 3))
 
 
@@ -159,7 +159,7 @@ def test_tensor_is_refused():
     [
         ([0] * 25, TypeError, "must be an array.*got list"),
         (np.empty((25, 4)), ValueError, r"shape \(25, 3\); got \(25, 4\)"),
-        (np.empty((25, 3), int), TypeError, "floating-point dtype; got int64"),
+        (np.empty((25, 3), int), TypeError, "floating-point dtype of NumPy; got int64"),
         (np.broadcast_to(0.0, (25, 3)), ValueError, "read-only"),
         (np.empty((25, 3), object), TypeError, "floating-point dtype of NumPy; got object"),
         (np.empty((25, 3), complex), TypeError, "got complex128"),

@@ -471,3 +471,46 @@ def test_half_written_file_is_ignored(killed_after, make_autoencoder, X, path):
 
 def test_clone_keeps_the_path(path):
     assert clone(DeepAutoencoder(checkpoint=path)).checkpoint == path
+
+
+# ---------------------------------------------------------------------- paths
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_home_folder_is_expanded(kind, make_autoencoder, X, tmp_path, monkeypatch):
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    make_autoencoder(checkpoint=kind("~/run.ckpt"), epochs=1).fit(X)
+
+    assert os.listdir(tmp_path) == ["run.ckpt"]
+    with pytest.raises(FileNotFoundError, match=r"folder '.*runs' does not exist; create it first"):
+        make_autoencoder(checkpoint=kind("~/runs/run.ckpt"), epochs=1).fit(X)
+
+
+@pytest.mark.skipif(not hasattr(os, "symlink"), reason="needs symbolic links")
+@pytest.mark.parametrize("exists", [False, True])
+def test_link_writes_its_target(exists, make_autoencoder, X, tmp_path):
+    """A link to another disk, dangling before the first fit, is neither removed nor replaced."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    target, link, other = disk / "run.ckpt", tmp_path / "link.ckpt", tmp_path / "other.ckpt"
+    other.symlink_to(target)
+    link.symlink_to(other)
+    if exists:
+        make_autoencoder(checkpoint=target, epochs=1).fit(X)
+    whole = make_autoencoder(epochs=1).fit(X)
+    linked = make_autoencoder(checkpoint=link, epochs=1).fit(X)
+
+    assert link.is_symlink()
+    assert other.is_symlink()
+    assert os.listdir(disk) == ["run.ckpt"]
+    assert Checkpoint.open(target).saved is not None
+    assert_array_equal(linked.transform(X), whole.transform(X))
+
+
+@pytest.mark.skipif(not hasattr(os, "symlink"), reason="needs symbolic links")
+def test_link_into_missing_folder(make_autoencoder, X, tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "gone" / "run.ckpt")
+    with pytest.raises(FileNotFoundError, match=r"gone' does not exist; create it first"):
+        make_autoencoder(checkpoint=tmp_path / "link", epochs=1).fit(X)

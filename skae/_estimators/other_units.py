@@ -70,23 +70,27 @@ def _limits(X: Matrix) -> tuple[Any, Any]:
 def _differ(known: Array, other: Array, far: float) -> bool:
     """Return whether the other rows are in other units.
 
-    A row's distance is that to the mean of the known rows, in standard deviations.  The median row
-    counts, so that outliers do not.  Constant columns are left out.  Both the distance and its ratio
-    to that of the known rows must be extreme: in sparse or heavy-tailed data, one of them may be.
+    They are too far from the mean of the known rows, or too close to it and to each other.  The
+    distance of a row is in standard deviations, and the median row counts, so that outliers do not.
+    Constant columns are left out.  Both the distance and its ratio to that of the known rows must
+    be extreme: in sparse or heavy-tailed data, one of them may be.
     """
     center, variance = known.mean(axis=0), known.var(axis=0)
     varying = variance > 1e-12 * (center**2 + variance)
     total = variance[varying].sum()
     if len(known) < MIN_ROWS or not total > 0:
         return False
-    own, distance = (
-        np.median(np.sqrt((np.square(rows - center)[:, varying]).sum(axis=1) / total))
-        for rows in (known, other)
-    )
-    if distance > far and distance > far * own:
+
+    def distance(rows: Array, middle: Array) -> float:
+        squares = np.square(rows - middle)[:, varying].sum(axis=1)
+        return float(np.median(np.sqrt(squares / total)))
+
+    away = distance(other, center)
+    if away > far and away > far * distance(known, center):
         return True
-    low = 1 / FAR_PAIRED
-    return bool(len(other) >= MIN_ROWS and distance < low and distance < low * own)
+    spread, own = (distance(rows, np.median(rows, axis=0)) for rows in (other, known))
+    shrunk = away < 1 / FAR and spread < min(1, own) / FAR_PAIRED
+    return bool(shrunk and len(other) >= MIN_ROWS)
 
 
 def _sample(X: Matrix, index: Array | range) -> Array:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from skae._engine.tensorflow import tf
-from skae._frozen import name_of
+from skae._network.frozen import name_of
 from skae._typing import Tensor
 
 KINDS = {"metrics": "functions that return a value for each row and", "optimizer": "an optimizer"}

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from skae._checks import check_bool, check_number, fits_float32
+from skae._engine.lookup.tracing import named, shorten_error, traced_shape
 from skae._engine.muon import Muon
 from skae._engine.spec import ProgramSpec, activation_parameters, routed_options
 from skae._engine.tensorflow import check_eager, keras
-from skae._engine.tracing import named, shorten_error, traced_shape
-from skae._frozen import KerasConfig, thaw
 from skae._hints import did_you_mean
+from skae._network.frozen import KerasConfig, thaw
 from skae._process import check_not_forked
 from skae._typing import Activation, Array, Tensor
 
@@ -40,6 +40,12 @@ ACTIVATIONS = [
     for name, function in vars(keras.activations).items()
     if inspect.isfunction(function) and name not in ("get", "serialize", "deserialize")
 ]
+
+# Options of optimizers whose default is None.  Keras ignores negative ones.
+OPTIONAL_NUMBERS = (
+    "weight_decay", "clipnorm", "clipvalue", "global_clipnorm", "ema_overwrite_frequency",
+    "loss_scale_factor", "gradient_accumulation_steps",
+)  # fmt: skip
 
 ELEMENTWISE = {
     OPTIMIZERS[name]
@@ -76,8 +82,20 @@ def default_learning_rate(optimizer: Any) -> Any:
     """Return the rate, or the ``LearningRateSchedule``, of an optimizer if the user sets none."""
     if isinstance(optimizer, keras.optimizers.Optimizer):
         rate = optimizer.get_config()["learning_rate"]
-        return keras.optimizers.schedules.deserialize(rate) if isinstance(rate, dict) else rate
+        return _schedule(optimizer, rate) if isinstance(rate, dict) else rate
     return inspect.signature(optimizer_class(optimizer)).parameters["learning_rate"].default
+
+
+def _schedule(optimizer: Any, config: dict[str, Any]) -> Any:
+    """Make the ``LearningRateSchedule`` of an optimizer from its configuration."""
+    try:
+        return keras.optimizers.schedules.deserialize(config)
+    except TypeError as error:
+        raise ValueError(
+            f"optimizer must have a rate, or a schedule that Keras can copy; got "
+            f"{type(optimizer).__name__} with a {config.get('class_name')}, which is not "
+            "registered in this process: set learning_rate_schedule to the schedule instead."
+        ) from error
 
 
 def loss_class(loss: Any) -> Any:
@@ -93,7 +111,7 @@ def loss_class(loss: Any) -> Any:
         return loss
     if isinstance(loss, keras.losses.Loss):
         return type(loss)
-    if callable(loss):
+    if callable(loss) and not inspect.isclass(loss):
         return None
     raise TypeError(
         "loss must be a name, a Keras loss class, an instance or a function of (y_true, y_pred); "
@@ -159,6 +177,8 @@ def check_option(name: str, option: Any, optimizer: Any, loss: Any) -> None:
         check_bool(name, option)
     elif isinstance(defaults[argument], int | float):
         check_number(name, option, low=-np.inf)
+    elif argument in OPTIONAL_NUMBERS and option is not None:
+        check_number(name, option, low=0)
 
 
 def _arguments(kind: Any) -> dict[str, Any]:

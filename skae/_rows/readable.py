@@ -35,7 +35,7 @@ def readable(name: str, X: Any) -> Iterator[None]:
     """
     refuse_masked(name, X)
     refuse_lazy(name, X)
-    _refuse_images(name, getattr(X, "shape", ()))
+    _refuse_images(name, tuple(getattr(X, "shape", None) or ()))
     _refuse_dates(name, X)
     try:
         yield
@@ -52,10 +52,10 @@ def refuse_lazy(name: str, X: Any) -> None:
         raise ValueError(f"{name} is a LazyFrame, which has no rows yet: pass {name}.collect().")
 
 
-def _refuse_images(name: str, shape: Any) -> None:
+def _refuse_images(name: str, shape: tuple[Any, ...]) -> None:
     if len(shape) > 2:
         raise ValueError(
-            f"{name} must be of shape (n_samples, n_features); got shape {tuple(shape)}, of dim "
+            f"{name} must be of shape (n_samples, n_features); got shape {shape}, of dim "
             f"{len(shape)}. Make each image or series a row: {name}.reshape(len({name}), -1)."
         )
 

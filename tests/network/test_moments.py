@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import sparse
 
-from skae._rows.moments import moments
+from skae._network.moments import moments
 from skae._rows.rows import Rows, all_rows
 from skae._rows.sources import ReadLimits, Source
 

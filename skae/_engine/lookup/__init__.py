@@ -1,0 +1,4 @@
+"""The objects that users name or write: optimizers, losses, metrics, activations, their checks.
+
+May import what _engine may.
+"""
