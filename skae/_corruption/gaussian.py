@@ -43,8 +43,8 @@ class GaussianNoise(CorruptingTransformer):
     >>> from skae import GaussianNoise
     >>> X = np.full((2, 3), 0.5)
     >>> GaussianNoise(scale=0.1, clip=(0, 1), random_state=0).fit_transform(X).round(2)
-    array([[0.63, 0.43, 0.65],
-           [0.43, 0.43, 0.43]])
+    array([[0.5 , 0.65, 0.5 ],
+           [0.6 , 0.56, 0.36]])
     """
 
     def __init__(

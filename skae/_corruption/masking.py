@@ -45,10 +45,10 @@ class MaskingNoise(CorruptingTransformer):
     --------
     >>> import numpy as np
     >>> from skae import MaskingNoise
-    >>> X = np.ones((2, 5))
-    >>> MaskingNoise(fraction=0.5, random_state=0).fit_transform(X)
-    array([[1., 1., 0., 1., 1.],
-           [1., 1., 1., 0., 1.]])
+    >>> X = np.ones((2, 6))
+    >>> MaskingNoise(fraction=0.4, random_state=0).fit_transform(X)
+    array([[0., 0., 0., 0., 0., 1.],
+           [1., 1., 0., 1., 0., 0.]])
     """
 
     def __init__(

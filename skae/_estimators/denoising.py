@@ -67,7 +67,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
     >>> from skae import DenoisingAutoencoder, GaussianNoise
     >>> X = load_digits().data / 16
     >>> noisy = GaussianNoise(scale=0.3, clip=(0, 1), random_state=0).fit_transform(X)
-    >>> denoiser = DenoisingAutoencoder(noise_scale=0.3, epochs=5, random_state=0).fit(X)
+    >>> denoiser = DenoisingAutoencoder(noise_scale=0.3, random_state=0).fit(X)
     >>> bool(((denoiser.reconstruct(noisy) - X) ** 2).mean() < ((noisy - X) ** 2).mean())
     True
     """

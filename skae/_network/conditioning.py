@@ -66,11 +66,17 @@ class Conditioning:
         first = kernel / self.scale
         folded = [first, bias - self.shift @ first, *inner]
         folded += [last_kernel * self.scale, last_bias * self.scale + self.shift]
-        return [array.astype(np.float32) for array in folded]
+        return _as_float32(folded)
 
     def unfold(self, weights: Sequence[Floats]) -> list[Floats]:
         """Undo `fold`, up to rounding."""
         kernel, bias, *inner, last_kernel, last_bias = (np.asarray(w, np.float64) for w in weights)
         unfolded = [kernel * self.scale, bias + self.shift @ kernel, *inner]
         unfolded += [last_kernel / self.scale, (last_bias - self.shift) / self.scale]
-        return [array.astype(np.float32) for array in unfolded]
+        return _as_float32(unfolded)
+
+
+def _as_float32(weights: Sequence[Array]) -> list[Floats]:
+    """Round weights; a fit reports those that overflow."""
+    with np.errstate(over="ignore"):
+        return [array.astype(np.float32) for array in weights]

@@ -16,8 +16,8 @@ from skae import DenoisingAutoencoder, GaussianNoise, MaskingNoise
 from skae._corruption import epochs
 from skae._engine.limits import Limits
 from tests.estimators.comparisons import (
+    BOUNDED,
     FROZEN,
-    MSE,
     assert_other_bits,
     assert_same_bits,
     refused,
@@ -342,7 +342,7 @@ def test_clean_rows_are_targets(make_denoiser, make_autoencoder, X):
 
 
 def test_clean_validation_rows_are_targets(make_denoiser, X):
-    estimator = make_denoiser(**MSE)
+    estimator = make_denoiser(**BOUNDED)
     estimator.fit(X[:200], X_clean=1 - X[:200], X_val=X[200:], X_val_clean=1 - X[200:])
     expected = mean_squared_error(1 - X[200:], estimator.reconstruct(X[200:]))
 

@@ -10,8 +10,8 @@ from skae import DenoisingAutoencoder
 from skae._engine.cache import programs
 from skae._engine.limits import Limits
 from tests.estimators.comparisons import (
+    BOUNDED,
     FROZEN,
-    MSE,
     assert_other_bits,
     assert_same_bits,
     each_kind,
@@ -78,7 +78,7 @@ def test_alpha_shrinks_the_kernels(make_autoencoder, X):
 def test_penalties_are_part_of_the_loss(make_autoencoder, X):
     """With frozen weights, the loss is the mean squared error plus the penalties."""
     estimator = make_autoencoder(
-        **MSE, **FROZEN, batch_size=300, metrics="mse", alpha=0.01, code_penalty=0.1
+        **BOUNDED, **FROZEN, batch_size=300, metrics="mse", alpha=0.01, code_penalty=0.1
     ).fit(X, X_val=X)
     codes = abs(estimator.transform(X)).sum(axis=1).mean()
     error = mean_squared_error(X, estimator.reconstruct(X))
@@ -92,7 +92,7 @@ def test_penalties_are_part_of_the_loss(make_autoencoder, X):
 
 def test_dropout_only_affects_training(make_autoencoder, X):
     """With frozen weights, the training loss is random, and the validation loss is not."""
-    estimator = make_autoencoder(**MSE, **FROZEN, dropout=0.5).fit(X, X_val=X)
+    estimator = make_autoencoder(**BOUNDED, **FROZEN, dropout=0.5).fit(X, X_val=X)
 
     assert len(set(estimator.history_["loss"])) == 3
     assert_allclose(estimator.history_["val_loss"], -estimator.score(X), rtol=1e-5)

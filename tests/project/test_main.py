@@ -32,7 +32,7 @@ def run(few, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     environment = {k: v for k, v in os.environ.items() if k != "MPLBACKEND"}
     done = subprocess.run(
-        [sys.executable, "-m", "skae", "--data", few, "--epochs", "3"],
+        [sys.executable, "-W", "ignore:The network", "-m", "skae", "--data", few, "--epochs", "3"],
         check=True,
         capture_output=True,
         text=True,

@@ -198,14 +198,14 @@ CASES = {
         "on_train_begin", "on_epoch_begin", "on_test_begin", "on_test_end", "on_epoch_end",
         "on_train_end",
     )},
-    "schedule": (schedule, Fault),
+    "schedule": (schedule, ValueError),
     "source, while its range is computed": (source_read(5), OSError),
     "source, in the first epoch": (source_read(18), OSError),
     "source, in a later epoch": (source_read(37), OSError),
     "no memory to gather": (no_memory_to_gather, MemoryError),
     "no memory for buffers": (no_memory_for_buffers, MemoryError),
     "no memory for weights": (no_memory_for_weights, MemoryError),
-    "loss": (loss, Fault),
+    "loss": (loss, ValueError),
     "SIGTERM": (terminated, SystemExit),
 }  # fmt: skip
 

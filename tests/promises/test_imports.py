@@ -84,8 +84,11 @@ def test_xla_fit_prints_nothing():
 def test_many_structures_print_nothing():
     """TensorFlow would warn of retracing if many functions shared their source."""
     program = (
+        "import warnings\n"
         "import numpy as np\n"
+        "from sklearn.exceptions import ConvergenceWarning\n"
         "from skae import DeepAutoencoder\n"
+        "warnings.simplefilter('ignore', ConvergenceWarning)\n"
         "X = np.random.default_rng(0).uniform(size=(64, 8))\n"
         "for n in range(1, 8):\n"
         "    DeepAutoencoder(n, hidden_layer_sizes=(), epochs=1, random_state=0).fit(X, X_val=X)\n"

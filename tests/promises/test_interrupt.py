@@ -17,7 +17,7 @@ from skae._estimators.base import BaseAutoencoder
 from skae._rows.batches import Feeder
 from skae._training.watchers.base import Watcher
 
-MSE = {"output_activation": "linear", "loss": "mean_squared_error"}
+BOUNDED = {"output_activation": "sigmoid", "loss": "mean_squared_error"}
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_interrupt_waits_for_running_epochs(make_autoencoder, X, monkeypatch):
 def test_interrupt_keeps_the_best_weights(interrupt_after, make_autoencoder, X):
     interrupt_after(25)
     estimator = make_autoencoder(
-        **MSE, epochs=1000, verbose=1, early_stopping=True, n_iter_no_change=1000
+        **BOUNDED, epochs=1000, verbose=1, early_stopping=True, n_iter_no_change=1000
     )
     # the high rate after 14 epochs of 7 steps makes the later epochs worse
     estimator.set_params(learning_rate_schedule=lambda step: 0.01 if step < 98 else 0.5)
