@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.datasets import fetch_file, get_data_home
 from sklearn.utils import Bunch
 
 from skae._checks import check_bool, check_path
@@ -168,6 +167,8 @@ def _copies() -> list[Path]:
 
 def _download(url: str = URL, sha256: str = SHA256) -> Path:
     """Download MNIST into scikit-learn's data home and return the file."""
+    from sklearn.datasets import fetch_file, get_data_home  # not at import: 30 ms
+
     try:
         folder = get_data_home()
         return Path(fetch_file(url, folder=folder, local_filename=FILE_NAME, sha256=sha256))
