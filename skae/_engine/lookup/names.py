@@ -89,13 +89,16 @@ def default_learning_rate(optimizer: Any) -> Any:
 def _schedule(optimizer: Any, config: dict[str, Any]) -> Any:
     """Make the ``LearningRateSchedule`` of an optimizer from its configuration."""
     try:
-        return keras.optimizers.schedules.deserialize(config)
-    except TypeError as error:
+        schedule = keras.optimizers.schedules.deserialize(config)
+    except TypeError:
+        schedule = None
+    if not callable(schedule):  # Keras may return the name of a class that is not registered
         raise ValueError(
             f"optimizer must have a rate, or a schedule that Keras can copy; got "
             f"{type(optimizer).__name__} with a {config.get('class_name')}, which is not "
             "registered in this process: set learning_rate_schedule to the schedule instead."
-        ) from error
+        )
+    return schedule
 
 
 def loss_class(loss: Any) -> Any:
