@@ -15,7 +15,7 @@ from tests.pickles import write
 RELEASES = sorted((Path(__file__).parents[1] / "pickles").glob("*.pickle"))
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error", "ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("file", RELEASES, ids=lambda file: file.stem)
 def test_released_pickles_load(file):
     kept = pickle.loads(file.read_bytes())
