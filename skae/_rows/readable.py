@@ -35,7 +35,7 @@ def readable(name: str, X: Any) -> Iterator[None]:
     """
     refuse_masked(name, X)
     refuse_lazy(name, X)
-    _refuse_images(name, tuple(getattr(X, "shape", None) or ()))
+    _refuse_images(name, X)
     _refuse_dates(name, X)
     try:
         yield
@@ -52,7 +52,8 @@ def refuse_lazy(name: str, X: Any) -> None:
         raise ValueError(f"{name} is a LazyFrame, which has no rows yet: pass {name}.collect().")
 
 
-def _refuse_images(name: str, shape: tuple[Any, ...]) -> None:
+def _refuse_images(name: str, X: Any) -> None:
+    shape = () if isinstance(X, type) else tuple(getattr(X, "shape", None) or ())
     if len(shape) > 2:
         raise ValueError(
             f"{name} must be of shape (n_samples, n_features); got shape {shape}, of dim "
@@ -118,7 +119,8 @@ def _about_values(name: str, X: Any, table: Array) -> str | None:
     column = next((j for j in range(table.shape[1]) if not _is_numeric(table[:, j])), None)
     if column is None:
         return None
-    value = next(value for value in table[:, column] if not _is_numeric(np.array([value], object)))
+    places = range(len(table))
+    value = next(table[i, column] for i in places if not _is_numeric(table[i : i + 1, column]))
     labels = getattr(X, "column_names", getattr(X, "columns", range(table.shape[1])))
     label = labels[column]
     if isinstance(value, str | bytes):

@@ -127,4 +127,4 @@ class ValueRange:
 
         Values that take up less, such as 0 to 0.001, are in [0, 1] by their units only.
         """
-        return self.within(0, 1) and bool(self.high - self.low >= 0.5)
+        return self.within(0, 1) and float(self.high) - float(self.low) >= 0.5

@@ -135,6 +135,8 @@ def test_tensors_of_images_name_reshape(name):
         ("data.csv", "got an object of type str. Read the file first"),
         (None, "got None"),
         (3.5, "got an object of type float"),
+        (np.ndarray, "got an object of type type"),
+        (FRAME.assign(b=[[1, 2]] * 60), "setting an array element with a sequence"),
         (DeepAutoencoder(), "got an object of type DeepAutoencoder"),
         (X + 1j, r"Complex data not supported: X must hold real.*\[X.real, X.imag\]"),
         (sparse.csr_array(X + 1j), "Complex data not supported: X must hold real numbers"),

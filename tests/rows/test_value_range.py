@@ -60,3 +60,11 @@ def test_softmax_rows_are_in_range():
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_not_finite_is_out_of_range(value):
     assert not ValueRange(np.array([[0.5, value]])).within(0, 1)
+
+
+@pytest.mark.parametrize("dtype", [bool, "u1", "i1", "f2", ">f4", "g"])
+def test_flags_fill_unit_interval(dtype):
+    """NumPy does not subtract booleans."""
+    flags = np.array([[0, 1], [1, 0]], dtype)
+    assert ValueRange(flags).fills_unit_interval()
+    assert not ValueRange(np.zeros((2, 2), dtype)).fills_unit_interval()
