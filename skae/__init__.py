@@ -7,6 +7,8 @@ the second by the first figure.
 from skae import datasets
 from skae._corruption.gaussian import GaussianNoise
 from skae._corruption.masking import MaskingNoise
+from skae._corruption.salt_and_pepper import SaltAndPepperNoise
+from skae._corruption.swap import SwapNoise
 from skae._engine.cache import clear_programs, limit_programs
 from skae._engine.distributed.rendezvous import wait_for_workers
 from skae._estimators.deep import DeepAutoencoder
@@ -24,6 +26,8 @@ __all__ = [
     "DenoisingAutoencoder",
     "GaussianNoise",
     "MaskingNoise",
+    "SwapNoise",
+    "SaltAndPepperNoise",
     "ReconstructionDisplay",
     "LossCurveDisplay",
     "LatentSpaceDisplay",

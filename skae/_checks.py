@@ -95,6 +95,13 @@ def check_bool(name: str, value: Any) -> None:
         )
 
 
+def check_option(name: str, value: Any, options: Sequence[str]) -> None:
+    """Raise ValueError unless ``value`` is one of some strings."""
+    if not isinstance(value, str) or value not in options:
+        known = " or ".join(map(repr, options))
+        raise ValueError(f"{name} must be {known}; got {value!r}.")
+
+
 def check_path(name: str, value: Any) -> None:
     """Raise TypeError unless ``value`` is the path of a file, as a string or an object, or None."""
     if not isinstance(value, str | os.PathLike | None):

@@ -1,4 +1,4 @@
-"""Suggestions for names that are close to a known one, or that other libraries use."""
+"""What to write instead of unknown names, such as misspelt ones and those of other libraries."""
 
 import difflib
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ SYNONYMS = {
     "code_activation": "latent_activation bottleneck_activation",
     "output_activation": "decoder_activation last_activation final_activation",
     "dropout": "dropout_rate",
-    "alpha": "l2 weight_decay l2_regularizer kernel_regularizer",
+    "alpha": "l2 weight_decay l2_regularizer kernel_regularizer regularization reg_lambda",
     "code_penalty": "l1 sparsity activity_regularizer",
     "corruption": "noise_type",
     "noise_scale": "noise noise_factor noise_level noise_std sigma",
@@ -40,13 +40,37 @@ KNOWN_BY = {
     for other in map(str.casefold, others.split())
 }
 
+ARGUMENT = "Pass it to fit: fit(X, {})."
+# What to do instead of setting parameters that other estimators have.
+ADVICE = {
+    "validation_data": ARGUMENT.format("X_val=..."),
+    "X_val": ARGUMENT.format("X_val=..."),
+    "X_clean": ARGUMENT.format("X_clean=..."),
+    "sample_weight": ARGUMENT.format("sample_weight=..."),
+    "contamination": "Compare score_samples(X) with a quantile of your choice.",
+    "decoder_layers": "The decoder mirrors hidden_layer_sizes.",
+    "input_dim": "fit takes the number of features from X.",
+    "input_shape": "fit takes the number of features from X; rows are flat.",
+    "shuffle": "Training always shuffles the rows.",
+    "restore_best_weights": "early_stopping=True does that.",
+    "momentum": "Pass it to the optimizer: optimizer__momentum=...",
+    "noise_scale": "DenoisingAutoencoder has it.",
+    "whiten": "Put a StandardScaler after the autoencoder.",
+}
+
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:
     """Return a question that suggests the known names closest to ``name``, or an empty string."""
     known = list(known)
-    close = list(_exact(str(name), known)) if isinstance(name, str) else []
-    close = close or difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
+    if not isinstance(name, str):
+        return ""
+    close = list(_exact(name, known)) or difflib.get_close_matches(name, known, n=3, cutoff=0.6)
     return f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
+
+
+def advice(name: str, known: Iterable[str]) -> str:
+    """Return a sentence that says what to use instead of a parameter, or an empty string."""
+    return f" {ADVICE[name]}" if name in ADVICE else did_you_mean(name, known)
 
 
 def _exact(name: str, known: Iterable[str]) -> Iterator[str]:

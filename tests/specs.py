@@ -7,11 +7,11 @@ from skae._engine.program import Program
 from skae._engine.spec import ProgramSpec
 from skae._network.spec import mirrored
 from skae._objective.objective import Objective
-from skae._training.fit import initial_weights
+from skae._training.start import initial_weights
 
 NETWORK = {
     "n_features": 6, "hidden_layer_sizes": (5,), "n_components": 2, "activation": "tanh",
-    "code_activation": "linear", "output_activation": "linear", "dropout": 0.0,
+    "code_activation": "linear", "output_activation": "linear", "dropout": 0.0, "shortcut": False,
 }  # fmt: skip
 OBJECTIVE = {"loss": "mean_squared_error", "loss_options": (), "penalties": ()}
 PROGRAM = {
@@ -41,9 +41,9 @@ def make_program(spec, *, jit=False, seed=0):
 
 
 def random_weights(network, seed=0):
-    """Draw weights with random biases, so that no unit starts at a kink or dead."""
+    """Draw weights without zeros: no unit starts at a kink or dead, and every gradient counts."""
     rng = np.random.default_rng(seed)
     return [
-        array if array.ndim == 2 else rng.normal(0, 0.3, array.shape).astype(np.float32)
+        array if array.any() else rng.normal(0, 0.3, array.shape).astype(np.float32)
         for array in initial_weights(network, seed)
     ]

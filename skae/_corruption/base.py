@@ -77,8 +77,11 @@ class CorruptingTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimato
         """
 
     @abstractmethod
-    def _check_parameters(self) -> None:
-        """Raise ValueError or TypeError unless the parameters are as documented."""
+    def _check_parameters(self, n_features: int | None = None) -> None:
+        """Raise ValueError or TypeError unless the parameters are as documented.
+
+        If ``n_features`` is given, they must also suit rows with this number of features.
+        """
 
     @without_array_api
     def fit(self, X: Any, y: Any = None) -> Self:
@@ -99,11 +102,13 @@ class CorruptingTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimato
         Raises
         ------
         ValueError, TypeError
-            If a parameter is out of its range, or X is empty, or contains NaN or infinity.
+            If a parameter is out of its range or does not suit the number of features, or if X is
+            empty, or contains NaN or infinity.
         """
         self._check_parameters()
         with unchanged_on_error(self):
-            _check_rows(self, X, reset=True)
+            rows = _check_rows(self, X, reset=True)
+            self._check_parameters(rows.shape[1])
         return self
 
     @without_array_api
@@ -123,11 +128,13 @@ class CorruptingTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimato
         Raises
         ------
         ValueError, TypeError
-            If a parameter is out of its range, if X does not have the features seen in `fit` or
-            contains NaN or infinity, or if the result overflows its dtype.
+            If a parameter is out of its range or does not suit the number of features, if X does
+            not have the features seen in `fit` or contains NaN or infinity, or if the result
+            overflows its dtype.
         """
         self._check_parameters()
         X = _check_rows(self, X, reset=False)
+        self._check_parameters(X.shape[1])
         rng = np.random.default_rng(make_seed(self.random_state))
         corrupted = corrupt_copy(self, X.astype(output_dtype(X), copy=False), rng)
         if not np.isfinite(corrupted).all():

@@ -52,17 +52,24 @@ class NoiseTable:
         """Begin an epoch: draw the table."""
         self.rng = rng
         self.table = rng.standard_normal(self.size, dtype=np.float32)
-        with as_float32():
-            self.table *= np.float32(self.noise.scale)
+        self.scale = np.asarray(self.noise.scale, np.float32)
+        if not self.scale.ndim:
+            self._rescale(self.table)
 
     def __call__(self, clean: Floats, out: Floats) -> None:
         """Write the noisy rows of ``clean`` to ``out``."""
         windows = sliding_window_view(self.table, clean.shape[1])
-        noise = windows[self.rng.integers(0, len(windows), len(clean))]
+        noise = windows[self.rng.integers(0, len(windows), len(clean))]  # a copy
+        if self.scale.ndim:
+            self._rescale(noise)
         with as_float32():
             np.add(clean, noise, out=out)
         if self.noise.clip is not None:
             np.clip(out, *self.noise.clip, out=out)
+
+    def _rescale(self, noise: Floats) -> None:
+        with as_float32():
+            noise *= self.scale
 
 
 @functools.singledispatch

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from skae._checks import check_clip, check_number, check_random_state
+from skae._checks import check_clip, check_random_state
 from skae._corruption.base import CorruptingTransformer
+from skae._corruption.cells import PerFeature, check_per_feature
 from skae._typing import Array, Rng
 
 
@@ -16,8 +17,9 @@ class GaussianNoise(CorruptingTransformer):
 
     Parameters
     ----------
-    scale : float, default=0.5
-        Standard deviation of the noise, in the units of X.  At least 0.
+    scale : float or array-like of shape (n_features,), default=0.5
+        Standard deviation of the noise, in the units of X.  At least 0.  A list, tuple or array has
+        one value for each feature.
     clip : tuple of (float, float) or None, default=None
         Lowest and highest value of the noisy rows, such as ``(0, 1)`` for images.  None does not
         limit them.
@@ -34,7 +36,9 @@ class GaussianNoise(CorruptingTransformer):
 
     See Also
     --------
-    MaskingNoise : Replaces a random share of the values.
+    MaskingNoise : Replaces a random share of the values by a constant.
+    SaltAndPepperNoise : Replaces a random share of the values by a low or a high value.
+    SwapNoise : Replaces a random share of the values by those of other rows.
     DenoisingAutoencoder : Learns to remove noise.
 
     Examples
@@ -49,7 +53,7 @@ class GaussianNoise(CorruptingTransformer):
 
     def __init__(
         self,
-        scale: float = 0.5,
+        scale: PerFeature = 0.5,
         *,
         clip: tuple[float, float] | None = None,
         random_state: int | np.random.RandomState | None = None,
@@ -74,14 +78,14 @@ class GaussianNoise(CorruptingTransformer):
             The noisy rows, in the dtype of X.
         """
         noisy = rng.standard_normal(X.shape, dtype=X.dtype.type)
-        noisy *= X.dtype.type(self.scale)  # NumPy's float64 would round differently than float
+        noisy *= np.asarray(self.scale, X.dtype)  # float64 would round differently than float32
         noisy += X
         if self.clip is None:
             return noisy
         return np.clip(noisy, *map(X.dtype.type, self.clip), out=noisy)
 
-    def _check_parameters(self) -> None:
+    def _check_parameters(self, n_features: int | None = None) -> None:
         """Raise ValueError or TypeError unless the parameters are as documented."""
-        check_number("scale", self.scale, low=0)
+        check_per_feature("scale", self.scale, n_features, low=0)
         check_clip(self.clip)
         check_random_state(self.random_state)

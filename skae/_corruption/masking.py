@@ -4,6 +4,7 @@ import numpy as np
 
 from skae._checks import check_number, check_random_state
 from skae._corruption.base import CorruptingTransformer
+from skae._corruption.cells import Groups, PerFeature, check_cells, choose_cells
 from skae._typing import Array, Rng
 
 
@@ -16,10 +17,15 @@ class MaskingNoise(CorruptingTransformer):
 
     Parameters
     ----------
-    fraction : float, default=0.25
-        Probability with which each value is replaced, in [0, 1].
+    fraction : float or array-like of shape (n_features,), default=0.25
+        Probability with which each value is replaced, in [0, 1].  A list, tuple or array has one
+        probability for each feature.
     fill_value : float, default=0
         The value that replaces them, in the units of X.
+    groups : list of lists of int or None, default=None
+        Numbers of the columns that are replaced together, such as ``[[0, 1], [4, 5, 6]]`` for two
+        categories in one-hot columns.  There is one random decision for each row and group.
+        Groups must not share columns.  A column that is in no group is replaced by itself.
     random_state : int, RandomState instance or None, default=None
         Determines which values `transform` replaces.  An int gives the same choice in every call.
         `DenoisingAutoencoder` ignores it, and uses its own ``random_state``.
@@ -33,6 +39,8 @@ class MaskingNoise(CorruptingTransformer):
 
     See Also
     --------
+    SwapNoise : Replaces a random share of the values by those of other rows.
+    SaltAndPepperNoise : Replaces a random share of the values by a low or a high value.
     GaussianNoise : Adds normal noise to every value.
     DenoisingAutoencoder : Learns to remove noise.
 
@@ -53,13 +61,15 @@ class MaskingNoise(CorruptingTransformer):
 
     def __init__(
         self,
-        fraction: float = 0.25,
+        fraction: PerFeature = 0.25,
         *,
         fill_value: float = 0,
+        groups: Groups = None,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.fraction = fraction
         self.fill_value = fill_value
+        self.groups = groups
         self.random_state = random_state
 
     def corrupt(self, X: Array, rng: Rng) -> Array:
@@ -77,11 +87,11 @@ class MaskingNoise(CorruptingTransformer):
         X_masked : ndarray of shape (n_samples, n_features)
             The masked rows, in the dtype of X.
         """
-        replaced = rng.random(X.shape, dtype=np.float32) < self.fraction
+        replaced = choose_cells(self.fraction, self.groups, X.shape, rng)
         return np.where(replaced, X.dtype.type(self.fill_value), X)
 
-    def _check_parameters(self) -> None:
+    def _check_parameters(self, n_features: int | None = None) -> None:
         """Raise ValueError or TypeError unless the parameters are as documented."""
-        check_number("fraction", self.fraction, low=0, high=1)
+        check_cells(self.fraction, self.groups, n_features)
         check_number("fill_value", self.fill_value, low=-np.inf)
         check_random_state(self.random_state)

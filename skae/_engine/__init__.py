@@ -1,4 +1,4 @@
-"""TensorFlow: compiled programs, their steps and their cache.
+"""TensorFlow: Keras models, forward pass, losses, compiled programs and their cache.
 
 May import _objective and the rooms below it.
 """

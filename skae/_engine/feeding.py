@@ -8,8 +8,7 @@ import numpy as np
 
 from skae._corruption.base import Corruption
 from skae._corruption.epochs import epoch_noise
-from skae._corruption.gaussian import GaussianNoise
-from skae._corruption.masking import MaskingNoise
+from skae._engine.corruption import corrupt_on_device
 from skae._engine.limits import Limits
 from skae._engine.tensorflow import tf
 from skae._rows.batches import Chunk, Chunks, Feeder
@@ -165,7 +164,8 @@ class ResidentFeeder:
             targets = others[0] if others else inputs
             if self.corruption is not None:
                 seed = noise.integers(0, 1 << 31, 2, np.int32)
-                inputs = corrupt_on_device(self.corruption, inputs, seed)
+                n_rows = np.clip(len(numbers) - self.batch_size * np.arange(shape[0]), 0, shape[1])
+                inputs = corrupt_on_device(self.corruption, inputs, seed, n_rows)
             return inputs, targets, tf.constant(weight), n_steps
 
 
@@ -178,25 +178,6 @@ def _copy_to_device(X: Array, sent_bytes: int) -> Tensor:
             for start in range(0, len(X), step)
         ]
     return blocks[0] if len(blocks) == 1 else tf.concat(blocks, axis=0)
-
-
-@functools.singledispatch
-def corrupt_on_device(corruption: Corruption, clean: Tensor, seed: Array) -> Tensor:
-    """Corrupt rows on their device; dispatches on the class of the corruption."""
-    raise NotImplementedError(f"There is no TensorFlow form of {type(corruption).__name__}.")
-
-
-@corrupt_on_device.register
-def _(corruption: GaussianNoise, clean: Tensor, seed: Array) -> Tensor:
-    scale = np.float32(corruption.scale)
-    noisy = clean + scale * tf.random.stateless_normal(clean.shape, seed)
-    return noisy if corruption.clip is None else tf.clip_by_value(noisy, *corruption.clip)
-
-
-@corrupt_on_device.register
-def _(corruption: MaskingNoise, clean: Tensor, seed: Array) -> Tensor:
-    replaced = tf.random.stateless_uniform(clean.shape, seed) < corruption.fraction
-    return tf.where(replaced, np.float32(corruption.fill_value), clean)
 
 
 def _runs_on_device(corruption: Corruption | None) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 
 from skae._engine.lookup.names import activation_function
 from skae._engine.tensorflow import tf
-from skae._network.layers import Dense, Dropout, Layer
+from skae._network.layers import Dense, Dropout, Layer, Shortcut
 from skae._network.spec import NetworkSpec
 from skae._typing import Array, Tensor
 
@@ -116,7 +116,7 @@ def run_forward(
     for place, (layer, own) in enumerate(inner):
         h = apply(layer, own, h, mode.at(place))
         code = h if place == network.n_encoder_layers - 1 else code
-    return Outputs(_affine(last, h, mode.compute_dtype), code)
+    return Outputs(logits(network.layers[-1], last, h, mode), code)
 
 
 @functools.singledispatch
@@ -126,8 +126,8 @@ def apply(layer: Layer, weights: Sequence[Tensor], rows: Tensor, mode: Mode) -> 
 
 
 @apply.register
-def _(layer: Dense, weights: Sequence[Tensor], rows: Tensor, mode: Mode) -> Tensor:
-    return activation_function(layer.activation)(_affine(weights, rows, mode.compute_dtype))
+def _(layer: Dense | Shortcut, weights: Sequence[Tensor], rows: Tensor, mode: Mode) -> Tensor:
+    return activation_function(layer.activation)(logits(layer, weights, rows, mode))
 
 
 @apply.register
@@ -138,10 +138,32 @@ def _(layer: Dropout, weights: Sequence[Tensor], rows: Tensor, mode: Mode) -> Te
     return tf.where(numbers >= layer.rate, rows / (1 - layer.rate), 0.0)
 
 
-def _affine(weights: Sequence[Tensor], rows: Tensor, dtype: str) -> Tensor:
+@functools.singledispatch
+def logits(layer: Layer, weights: Sequence[Tensor], rows: Tensor, mode: Mode) -> Tensor:
+    """Compute a layer without its activation; dispatches on its class."""
+    raise NotImplementedError(f"{type(layer).__name__} has no activation.")
+
+
+@logits.register
+def _(layer: Dense, weights: Sequence[Tensor], rows: Tensor, mode: Mode) -> Tensor:
     kernel, bias = weights
-    z = tf.cast(tf.matmul(tf.cast(rows, dtype), tf.cast(kernel, dtype)), tf.float32)
+    z = _product(rows, kernel, mode)
     # If the bias were added directly, TensorFlow would fuse it with the product into one operation.
     # oneDNN compiles that for each shape, and keeps 60 kB for each; a step of a small network takes
     # a third longer.  The broadcast prevents the fusion.
     return z + tf.broadcast_to(bias, z.shape)
+
+
+@logits.register
+def _(layer: Shortcut, weights: Sequence[Tensor], rows: Tensor, mode: Mode) -> Tensor:
+    path, own = layer.split(weights)
+    h = rows
+    for place, (inner, arrays) in enumerate(zip(layer.layers, own, strict=True)):
+        h = apply(inner, arrays, h, mode.at(place))
+    return _product(rows, path, mode) + h
+
+
+def _product(rows: Tensor, kernel: Tensor, mode: Mode) -> Tensor:
+    """Multiply in the compute dtype."""
+    factors = (tf.cast(factor, mode.compute_dtype) for factor in (rows, kernel))
+    return tf.cast(tf.matmul(*factors), tf.float32)

@@ -2,8 +2,9 @@
 
 import contextlib
 import functools
+import itertools
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,30 +22,61 @@ from skae._engine.muon import Muon
 from skae._engine.spec import ProgramSpec, activation_parameters, routed_options
 from skae._engine.tensorflow import check_eager, keras, tf, unnamed_variables
 from skae._network.frozen import KerasConfig, name_of, thaw
-from skae._network.layers import Dense, Dropout, Layer
+from skae._network.layers import Dense, Dropout, Layer, Shortcut
 from skae._network.spec import NetworkSpec
 from skae._process import check_not_forked
 from skae._typing import Array, Tensor
 
 
 @functools.singledispatch
-def keras_layer(layer: Layer, name: str) -> Any:
-    """Make the Keras layer that computes a layer; dispatches on its class."""
+def keras_layer(layer: Layer, half: str, name: str) -> Callable[[Tensor], Tensor]:
+    """Make the Keras layer, or several of them, that compute a layer; dispatches on its class.
+
+    Layers inside it are named after the ``half`` of the network.
+    """
     raise NotImplementedError(f"There is no Keras layer for {type(layer).__name__}.")
 
 
 @keras_layer.register
-def _(layer: Dense, name: str) -> Any:
-    # All callers set the weights.  Keras' default initializer would draw a seed from Python's
-    # global generator.
-    return keras.layers.Dense(
-        layer.n_outputs, activation=layer.activation, kernel_initializer="zeros", name=name
-    )
+def _(layer: Dense, half: str, name: str) -> Any:
+    return _keras_dense(layer, name, activation=layer.activation)
 
 
 @keras_layer.register
-def _(layer: Dropout, name: str) -> Any:
+def _(layer: Dropout, half: str, name: str) -> Any:
     return keras.layers.Dropout(layer.rate, seed=0, name=name)
+
+
+@keras_layer.register
+def _(layer: Shortcut, half: str, name: str) -> Callable[[Tensor], Tensor]:
+    path = _keras_dense(layer, f"{name}_linear", use_bias=False)
+    chain = _keras_chain(layer.layers, half, f"{name}_nonlinear")
+    add = keras.layers.Add(name=f"{name}_sum")
+    activate = keras.layers.Activation(layer.activation, name=name)
+    return lambda rows: activate(add([path(rows), chain(rows)]))
+
+
+def _keras_dense(layer: Dense | Shortcut, name: str, **options: Any) -> Any:
+    # All callers set the weights.  Keras' default initializer would draw a seed from Python's
+    # global generator.
+    return keras.layers.Dense(layer.n_outputs, kernel_initializer="zeros", name=name, **options)
+
+
+def _keras_chain(layers: Sequence[Layer], half: str, last: str) -> Callable[[Tensor], Tensor]:
+    """Make the Keras layers of a chain.
+
+    They are named encoder_1, encoder_1_dropout, encoder_2 and so on; ``last`` is the name of the
+    last one.
+    """
+    names: list[str] = []
+    n_dense = 0
+    for layer in layers[:-1]:
+        is_dense = isinstance(layer, Dense)
+        n_dense += is_dense
+        kind = type(layer).__name__.lower()
+        names.append(f"{half}_{n_dense}" if is_dense else f"{names[-1]}_{kind}")
+    made = list(map(keras_layer, layers, itertools.repeat(half), [*names, last]))
+    return lambda rows: functools.reduce(lambda h, apply: apply(h), made, rows)
 
 
 def build_models(network: NetworkSpec) -> tuple[Any, Any, Any]:
@@ -52,13 +84,14 @@ def build_models(network: NetworkSpec) -> tuple[Any, Any, Any]:
     check_not_forked()
     check_eager()
     n = network.n_encoder_layers
-    layers = list(map(keras_layer, network.layers, _layer_names(network)))
+    encode = _keras_chain(network.layers[:n], "encoder", "code")
+    decode = _keras_chain(network.layers[n:], "decoder", "reconstruction")
     inputs = keras.Input((network.n_features,), name="input")
-    codes = _chain(layers[:n], inputs)
+    codes = encode(inputs)
     code_inputs = keras.Input((network.n_components,), name="code_input")
     encoder = keras.Model(inputs, codes, name="encoder")
-    decoder = keras.Model(code_inputs, _chain(layers[n:], code_inputs), name="decoder")
-    autoencoder = keras.Model(inputs, _chain(layers[n:], codes), name="autoencoder")
+    decoder = keras.Model(code_inputs, decode(code_inputs), name="decoder")
+    autoencoder = keras.Model(inputs, decode(codes), name="autoencoder")
     return encoder, decoder, autoencoder
 
 
@@ -68,28 +101,6 @@ def models_with_weights(network: NetworkSpec, weights: Iterable[Array]) -> tuple
         models = build_models(network)
     models[2].set_weights(list(weights))
     return models
-
-
-def _layer_names(network: NetworkSpec) -> list[str]:
-    """Name the layers: encoder_1, encoder_1_dropout, ..., code, decoder_1, ..., reconstruction."""
-    names: list[str] = []
-    n_dense = 0
-    for place, layer in enumerate(network.layers):
-        half = "encoder" if place < network.n_encoder_layers else "decoder"
-        if not isinstance(layer, Dense):
-            names.append(f"{names[-1]}_{type(layer).__name__.lower()}")
-            continue
-        n_dense += 1
-        names.append(f"{half}_{n_dense}")
-        if place == network.n_encoder_layers - 1:
-            names[-1], n_dense = "code", 0
-    return [*names[:-1], "reconstruction"]
-
-
-def _chain(layers: Iterable[Any], tensor: Tensor) -> Tensor:
-    for layer in layers:
-        tensor = layer(tensor)
-    return tensor
 
 
 def compiled_autoencoder(spec: ProgramSpec) -> Any:
@@ -106,7 +117,7 @@ def compiled_autoencoder(spec: ProgramSpec) -> Any:
     from scikeras.wrappers import BaseWrapper
 
     check_names(spec)
-    for name, layer in zip(activation_parameters(spec.network), spec.network.dense, strict=True):
+    for name, layer in zip(activation_parameters(spec.network), spec.network.trained, strict=True):
         check_activation_shape(name, layer.activation, layer.n_outputs)
     optimizer, loss = thaw(spec.optimizer), thaw(spec.objective.loss)
     if isinstance(optimizer, str):

@@ -64,8 +64,8 @@ def routed_options(spec: ProgramSpec) -> Iterator[tuple[str, Hashable]]:
 
 
 def activation_parameters(network: NetworkSpec) -> list[str]:
-    """Return the name of the parameter that sets the activation, for each dense layer."""
-    names = ["activation"] * len(network.dense)
-    names[len(network.dense_encoder) - 1] = "code_activation"
+    """Return the name of the parameter that sets each of the network's activations."""
+    names = ["activation"] * len(network.trained)
+    names[len(network.trained_encoder) - 1] = "code_activation"
     names[-1] = "output_activation"
     return names

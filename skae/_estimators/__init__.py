@@ -1,4 +1,4 @@
-"""The estimators that users call, and their parameters.
+"""The estimators that users call: parameters, the meaning of "auto", checks of data, calls of fit.
 
 May import every room below it.
 """

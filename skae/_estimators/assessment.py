@@ -4,14 +4,17 @@ Both look at a sample of the rows that were trained on.
 """
 
 import dataclasses
+import itertools
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy import special
 from sklearn.exceptions import ConvergenceWarning
 
 from skae._engine.spec import ProgramSpec
+from skae._network.activations import RANGES
 from skae._network.inference import Network
 from skae._rows.readers import make_reader
 from skae._rows.rows import Rows
@@ -21,6 +24,12 @@ from skae._typing import Array, Floats, History
 # wait for each other, 30 ms a fit.
 SAMPLE = 128
 LARGE_SAMPLE = 20_000  # rows to do it with
+# The input of an activation that gives a value.
+INVERSES: dict[object, Callable[[Array], Array]] = {
+    "relu": np.positive,
+    "sigmoid": special.logit,
+    "tanh": np.arctanh,
+}
 STEEP = 0.02  # share of the first epoch's loss that the last tenth of the epochs may gain
 
 
@@ -29,7 +38,8 @@ class Fit(NamedTuple):
 
     ``errors`` are those of the reconstructions and ``spread`` those of the column means, which are
     ``means``; ``slopes`` are the factors that fit the reconstructions, whose means are
-    ``output_means``, best to the rows.
+    ``output_means``, best to the rows.  ``closer`` says whether these factors lower the absolute
+    errors as well.
     """
 
     errors: Array
@@ -37,11 +47,17 @@ class Fit(NamedTuple):
     slopes: Array
     means: Array
     output_means: Array
+    closer: Array
 
     @property
     def worse(self) -> Array:
         """Which columns are reconstructed worse than by their means."""
         return self.errors > self.spread * (1 + 1e-9)
+
+    @property
+    def failed(self) -> bool:
+        """Whether all columns together are reconstructed no better than by their means."""
+        return bool(self.errors.sum() >= self.spread.sum())
 
 
 def measure(network: Network, rows: Rows, n_rows: int) -> Fit:
@@ -54,37 +70,55 @@ def measure(network: Network, rows: Rows, n_rows: int) -> Fit:
     spread, variance = weight @ y**2, weight @ x**2
     with np.errstate(divide="ignore", invalid="ignore"):
         slopes = np.where(variance > 0, weight @ (x * y) / variance, 0)
-    return Fit(errors, spread, slopes, means, output_means)
+    closer = weight @ np.abs(y - slopes * x) < weight @ np.abs(targets - outputs)
+    return Fit(errors, spread, slopes, means, output_means, closer)
 
 
 def calibrate(
     network: Network, spec: ProgramSpec, rows: Rows, weights: Sequence[Floats]
 ) -> list[Floats]:
-    """Rescale those outputs that are worse than their column's mean.
+    """Improve those outputs that are worse than their column's mean.
 
-    Columns of small variance hardly count in a squared error, and may end anywhere.  Each of them
-    gets the factor and the shift that minimise its squared error, which lowers the loss as well.
-    They become part of the last layer's weights.
+    Columns of small variance hardly count in a loss, and may end anywhere.  If such an output is
+    linear, it gets the factor and the shift that minimise its squared error, unless the loss would
+    rise.  The output of another activation becomes the mean, unless the whole fit failed: then a
+    warning says so.  The last layer's weights hold the result.
     """
-    if not (spec.conditioned and measure(network, rows, SAMPLE).worse.any()):
-        return list(weights)
-    found = measure(network, rows, LARGE_SAMPLE)
-    slopes = np.where(found.worse, found.slopes, 1)
-    shifts = np.where(found.worse, found.means - found.slopes * found.output_means, 0)
-    *inner, kernel, bias = weights
+    slopes, shifts = np.ones(1), np.zeros(1)
+    for n_rows in (SAMPLE, LARGE_SAMPLE):
+        slopes, shifts = _corrections(spec, measure(network, rows, n_rows))
+        if (slopes == 1).all() and not shifts.any():
+            return list(weights)
+    *others, own = spec.network.by_layer(weights)
+    last: Any = spec.network.layers[-1]
     with np.errstate(over="ignore"):
-        calibrated = [
-            array.astype(np.float32) for array in (kernel * slopes, bias * slopes + shifts)
-        ]
-    is_finite = all(np.isfinite(array).all() for array in calibrated)
-    return [*inner, *calibrated] if is_finite else list(weights)
+        improved = [x.astype(np.float32) for x in last.fold_outputs(own, shifts, slopes)]
+    is_finite = all(np.isfinite(array).all() for array in improved)
+    return [*itertools.chain(*others), *improved] if is_finite else list(weights)
+
+
+def _corrections(spec: ProgramSpec, found: Fit) -> tuple[Array, Array]:
+    """Return a factor and a shift for the input of each output's activation."""
+    output, objective = spec.network.activations[-1], spec.objective
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if output == "linear":
+            lowers_loss = objective.favours_means | objective.is_distance & found.closer
+            improves = found.worse & lowers_loss
+            slopes, shifts = found.slopes, found.means - found.slopes * found.output_means
+        elif output in INVERSES and objective.favours_means:
+            low, high = RANGES[str(output)]
+            improves = found.worse & (low < found.means) & (found.means < high) & (not found.failed)
+            slopes, shifts = np.zeros_like(found.slopes), INVERSES[output](found.means)
+        else:
+            return np.ones(1), np.zeros(1)
+    return np.where(improves, slopes, 1), np.where(improves, shifts, 0)
 
 
 def warn_unless_converged(network: Network, rows: Rows, history: History) -> None:
     """Warn if the network gives back no more than the means, or has not been trained to the end."""
     found = measure(network, rows, SAMPLE)
     losses = history["loss"]
-    if found.errors.sum() >= found.spread.sum() > 0:
+    if found.failed and found.spread.any():
         problem = "reconstructs the rows no better than the means of their columns"
     elif _falls(losses):
         problem = f"still improved steeply when it ended: the loss is {losses[-1]:.3g}"

@@ -16,8 +16,10 @@ from skae._engine.limits import Limits
 from skae._estimators.docs import shared_docs
 from skae._estimators.fitting import fitted_attributes
 from skae._estimators.inputs import check_codes, check_rows, check_weight, labels_of_step
+from skae._estimators.parameters import check_decodes, check_features
 from skae._estimators.routing import PREFIXES, check_names, declare_parameters, routed_parameters
 from skae._interop import copies, html, keras_models, onnx, pickling
+from skae._network.features import n_features_out
 from skae._network.inference import Network
 from skae._rows.finite import finite_mean
 from skae._training.watchers.sklearn_callbacks import CallbackSupportMixin
@@ -35,17 +37,21 @@ class BaseAutoencoder(
 
     _limits: ClassVar[Limits] = Limits()
     _network: Network
+    features: str
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         declare_parameters(cls)
 
     @abstractmethod
-    def _corruption(self, bounded: bool, paired: bool) -> Corruption | None:
+    def _corruption(
+        self, bounded: bool, paired: bool, n_features: int | None = None
+    ) -> Corruption | None:
         """Check the parameters of the corruption, and return the corruption or None.
 
         ``bounded`` is True if the targets are in [0, 1].  ``paired`` is True if the user passed
-        both inputs and targets.
+        both inputs and targets.  The parameters must suit rows with ``n_features`` features; None
+        leaves that unchecked.
         """
 
     # Pipelines must not route ``out`` as metadata.
@@ -116,7 +122,7 @@ class BaseAutoencoder(
         Parameters
         ----------
         {X}
-        out : array of shape (n_samples, n_components), default=None
+        out : array of shape (n_samples, n_features_out), default=None
         {out}
 
         Returns
@@ -128,15 +134,16 @@ class BaseAutoencoder(
         {use_raises}
         """
         check_is_fitted(self)
-        return self._network.encode(check_rows(self, X, finite=False), out)
+        features = check_features(self)
+        return self._network.encode(check_rows(self, X, finite=False), out, features)
 
     def inverse_transform(self, X: Any, *, out: Any = None) -> Any:
         """Decode codes.
 
         Parameters
         ----------
-        X : {array-like, source} of shape (n_samples, n_components)
-            Codes like those that `transform` returns; a source is read in blocks.
+        X : {array-like, source} of shape (n_samples, n_features_out)
+            Rows like those that `transform` returns; a source is read in blocks.
         out : array of shape (n_samples, n_features), default=None
         {out}
 
@@ -148,11 +155,13 @@ class BaseAutoencoder(
         Raises
         ------
         ValueError
-            If X does not have `n_components` features, holds NaN, infinity or masked values, or if
-            a result overflows its dtype.
+            If X does not have as many features as `transform` returns, holds NaN, infinity or
+            masked values, if a result overflows its dtype, or if ``features`` does not determine
+            the code.
         """
         check_is_fitted(self)
-        return self._network.decode(check_codes(self, X, self._n_features_out), out)
+        features = check_decodes(self)
+        return self._network.decode(check_codes(self, X, self._n_features_out), out, features)
 
     def reconstruct(self, X: Any, *, out: Any = None) -> Any:
         """Encode rows and decode their codes.
@@ -243,45 +252,7 @@ class BaseAutoencoder(
     def from_keras(cls, encoder: Any, decoder: Any, **params: Any) -> Self:
         """Make a fitted estimator of a Keras encoder and decoder.
 
-        The weights are copied.  BatchNormalization, Rescaling, Activation and other activation
-        layers are folded into the dense layers beside them.  Rows are flat, so Flatten and Reshape
-        have no effect.
-
-        Dropout of one rate after all hidden layers becomes ``dropout``, an L2 penalty on all
-        kernels becomes ``alpha``, and an L1 penalty on the code becomes ``code_penalty``, unless
-        ``params`` sets these.  A warning names all other effects that layers have in training.
-
-        `fit` trains a new network of the same widths, and `partial_fit` continues from this one.
-        If the decoder does not mirror the encoder, the parameters describe the encoder alone: the
-        estimator transforms and reconstructs, but cannot continue training.
-
-        Parameters
-        ----------
-        encoder : keras.Model
-            From rows to codes, a chain of layers.
-        decoder : keras.Model
-            From codes to rows, a chain of layers.
-        **params : dict
-            Parameters of the estimator, such as ``learning_rate``, except those that the models
-            determine: ``n_components``, ``hidden_layer_sizes`` and the activations.
-
-        Returns
-        -------
-        estimator : estimator
-            A fitted estimator with an empty ``history_``.
-
-        Raises
-        ------
-        TypeError
-            If these are not Keras models, or the models determine one of ``params``.
-        ValueError
-            If a model has other layers or branches, or the two do not fit together.
-
-        Warns
-        -----
-        UserWarning
-            If a layer has a regularizer, a constraint, noise or frozen weights, and no parameter
-            has this effect.
+        {from_keras}
 
         Examples
         --------
@@ -310,7 +281,7 @@ class BaseAutoencoder(
 
     @property
     def _n_features_out(self) -> int:
-        return self._network.spec.n_components
+        return n_features_out(self._network.spec, check_features(self))
 
     def __sklearn_is_fitted__(self) -> bool:
         return "_network" in vars(self)

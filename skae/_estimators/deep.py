@@ -66,6 +66,8 @@ class DeepAutoencoder(BaseAutoencoder):
         activation: Activation = "relu",
         code_activation: Activation = "linear",
         output_activation: Activation = "auto",
+        init: str = "random",
+        features: str = "code",
         dropout: float = 0.0,
         alpha: float = 0.0,
         code_penalty: float = 0.0,
@@ -92,6 +94,8 @@ class DeepAutoencoder(BaseAutoencoder):
         self.activation = activation
         self.code_activation = code_activation
         self.output_activation = output_activation
+        self.init = init
+        self.features = features
         self.dropout = dropout
         self.alpha = alpha
         self.code_penalty = code_penalty
@@ -165,5 +169,5 @@ class DeepAutoencoder(BaseAutoencoder):
         fit(self, Data(X, y, sample_weight), single_epoch=True)
         return self
 
-    def _corruption(self, bounded: bool, paired: bool) -> None:
+    def _corruption(self, bounded: bool, paired: bool, n_features: int | None = None) -> None:
         return None

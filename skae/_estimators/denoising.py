@@ -28,17 +28,19 @@ class DenoisingAutoencoder(BaseAutoencoder):
     ----------
     {network}
     corruption : corruption or None, default=None
-        How training corrupts the rows: a `GaussianNoise`, a `MaskingNoise`, or an object of your
-        own with a method ``corrupt(X, rng)``.  The method returns a corrupted copy of the rows
-        ``X``, a read-only float32 array, and draws all random numbers from ``rng``, a
-        `numpy.random.Generator`.  ``corruption__fraction`` sets the parameter ``fraction`` of the
-        corruption.  None means `GaussianNoise` with ``noise_scale`` and ``clip``.
+        How training corrupts the rows: a `GaussianNoise`, `MaskingNoise`, `SwapNoise` or
+        `SaltAndPepperNoise`, or an object of your own with a method ``corrupt(X, rng)``.  The
+        method gets one mini-batch ``X``, a read-only float32 array, and returns a corrupted copy.
+        It draws all random numbers from ``rng``, a `numpy.random.Generator`.
+        ``corruption__fraction`` sets the parameter ``fraction`` of the corruption.  None means
+        `GaussianNoise` with ``noise_scale`` and ``clip``.
     noise_scale : float, default=0.5
         Standard deviation of the Gaussian noise, in the units of X.  At least 0.  Only used if
-        ``corruption`` is None.
+        ``corruption`` is None, and `fit` gets no ``X_clean``.
     clip : {"auto"}, tuple of (float, float) or None, default="auto"
         Lowest and highest value of the noisy rows.  "auto" is (0, 1) if all values to reconstruct
-        fill [0, 1], else None, which does not limit them.  Only used if ``corruption`` is None.
+        fill [0, 1], else None, which does not limit them.  Only used if ``corruption`` is None, and
+        `fit` gets no ``X_clean``.
     {training}
     {routed}
 
@@ -50,7 +52,9 @@ class DenoisingAutoencoder(BaseAutoencoder):
     --------
     DeepAutoencoder : Learns to reconstruct rows without noise.
     GaussianNoise : Adds normal noise to every value.
-    MaskingNoise : Replaces a random share of the values.
+    MaskingNoise : Replaces a random share of the values by a constant.
+    SwapNoise : Replaces a random share of the values by those of other rows.
+    SaltAndPepperNoise : Replaces a random share of the values by a low or a high value.
 
     Notes
     -----
@@ -80,6 +84,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
         activation: Activation = "relu",
         code_activation: Activation = "linear",
         output_activation: Activation = "auto",
+        init: str = "random",
+        features: str = "code",
         dropout: float = 0.0,
         alpha: float = 0.0,
         code_penalty: float = 0.0,
@@ -109,6 +115,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
         self.activation = activation
         self.code_activation = code_activation
         self.output_activation = output_activation
+        self.init = init
+        self.features = features
         self.dropout = dropout
         self.alpha = alpha
         self.code_penalty = code_penalty
@@ -207,11 +215,13 @@ class DenoisingAutoencoder(BaseAutoencoder):
         fit(self, Data(X, y, sample_weight, X_clean=X_clean), single_epoch=True)
         return self
 
-    def _corruption(self, bounded: bool, paired: bool) -> Corruption | None:
+    def _corruption(
+        self, bounded: bool, paired: bool, n_features: int | None = None
+    ) -> Corruption | None:
         if self.corruption is None:
             noise = self._gaussian(bounded)
             return None if paired else noise
-        self._check_own(paired)
+        self._check_own(paired, n_features)
         return self.corruption
 
     def _gaussian(self, bounded: bool) -> GaussianNoise:
@@ -223,15 +233,15 @@ class DenoisingAutoencoder(BaseAutoencoder):
         check_clip(clip)
         return GaussianNoise(self.noise_scale, clip=clip)
 
-    def _check_own(self, paired: bool) -> None:
+    def _check_own(self, paired: bool, n_features: int | None) -> None:
         """Check ``corruption``, and that no other argument contradicts it."""
         if isinstance(self.corruption, type) or not isinstance(self.corruption, Corruption):
             raise TypeError(
-                "corruption must be None, GaussianNoise(), MaskingNoise() or an object with a "
-                f"method corrupt(X, rng); got {self.corruption!r}."
+                "corruption must be None, a corruption such as SwapNoise() or MaskingNoise(), or "
+                f"an object with a method corrupt(X, rng); got {self.corruption!r}."
             )
         if isinstance(self.corruption, CorruptingTransformer):
-            self.corruption._check_parameters()
+            self.corruption._check_parameters(n_features)
         if paired:
             raise ValueError(
                 f"corruption={self.corruption!r} has no effect with X_clean, because X holds the "

@@ -1,4 +1,4 @@
-"""Make the `ProgramSpec` of a fit from an estimator's parameters and its data."""
+"""Describe a fit: what "auto" means for its data, and the `ProgramSpec` of its program."""
 
 from collections.abc import Hashable, Mapping
 from typing import Any
@@ -59,6 +59,7 @@ def describe(
             code_activation=_activation(params["code_activation"]),
             output_activation=_activation(output),
             dropout=float(params["dropout"]),
+            shortcut=params["init"] == "pca",
         ),
         objective=objective,
         optimizer=_frozen("optimizer", params["optimizer"]),

@@ -22,6 +22,19 @@ code_activation : str or callable, default="linear"
 output_activation : {"auto"}, str or callable, default="auto"
     Activation of the last layer.  "auto" is "sigmoid" if the values to reconstruct fill [0, 1]: all
     are in it, and they take up at least half of it.  Else "auto" is "linear".
+init : {"random", "pca"}, default="random"
+    Where training starts.  With "pca", a linear path is beside the hidden layers of the encoder,
+    and one beside those of the decoder.  These paths start at the solution of PCA, with codes of
+    variance one, and the hidden layers add nothing at first.  So the untrained network *is* PCA.
+    PCA is computed from up to 10 random rows for each column, and from at least 2,000 rows.  With a
+    sigmoid output, the decoder starts at a logistic regression on PCA's codes.  Other outputs and a
+    nonlinear ``code_activation`` are applied to the linear path, which is then not PCA any more.
+    "random" makes a network without linear paths, and draws its weights from Glorot's distribution.
+features : {"code", "hidden", "all"}, default="code"
+    What `transform` returns: the code, the outputs of all hidden layers of the encoder, or both,
+    with the code first.  Hidden layers are often better features for a classifier.  The parameter
+    may change after `fit`.  `inverse_transform` takes what `transform` returns; with
+    ``init="pca"`` it refuses "hidden", because hidden layers alone do not determine the code.
 dropout : float, default=0
     Share of the values of each hidden layer that a training step sets to zero, in [0, 1).
     `transform` and the other methods use all values.
@@ -135,8 +148,8 @@ X_FIT = """\
 X : {array-like, sparse matrix, source} of shape (n_samples, n_features)
     The rows."""
 CODES = """\
-X_new : ndarray of shape (n_samples, n_components)
-    The codes: float32 if X is float32, else float64."""
+X_new : ndarray of shape (n_samples, n_features_out)
+    The codes, or what ``features`` says: float32 if X is float32, else float64."""
 Y_IGNORED = """\
 y : array-like of shape (n_samples,), default=None
     Ignored, so that searches and pipelines may pass labels.  A ``y`` of several columns is refused:
@@ -162,7 +175,47 @@ ValueError
 PARTIAL_FIT = """\
 The first call draws new weights.  Each call continues with the optimizer's state of the call
 before.  The learning rate is constant, because the number of calls is not known.  If it is "auto",
-it is the default of the optimizer."""
+it is the default of the optimizer.  ``epochs`` and ``early_stopping`` have no effect."""
+FROM_KERAS = """\
+The weights are copied.  BatchNormalization, Rescaling, Activation and other activation
+layers are folded into the dense layers beside them.  Rows are flat, so Flatten and Reshape
+have no effect.
+
+Dropout of one rate after all hidden layers becomes ``dropout``, an L2 penalty on all
+kernels becomes ``alpha``, and an L1 penalty on the code becomes ``code_penalty``, unless
+``params`` sets these.  A warning names all other effects that layers have in training.
+
+`fit` trains a new network of the same widths, and `partial_fit` continues from this one.
+If the decoder does not mirror the encoder, the parameters describe the encoder alone: the
+estimator transforms and reconstructs, but cannot continue training.
+
+Parameters
+----------
+encoder : keras.Model
+    From rows to codes, a chain of layers.
+decoder : keras.Model
+    From codes to rows, a chain of layers.
+**params : dict
+    Parameters of the estimator, such as ``learning_rate``, except those that the models
+    determine: ``n_components``, ``hidden_layer_sizes`` and the activations.
+
+Returns
+-------
+estimator : estimator
+    A fitted estimator with an empty ``history_``.
+
+Raises
+------
+TypeError
+    If these are not Keras models, or the models determine one of ``params``.
+ValueError
+    If a model has other layers or branches, or the two do not fit together.
+
+Warns
+-----
+UserWarning
+    If a layer has a regularizer, a constraint, noise or frozen weights, and no parameter
+    has this effect."""
 
 BLOCKS = {
     "network": NETWORK,
@@ -180,6 +233,7 @@ BLOCKS = {
     "fit_raises": FIT_RAISES,
     "use_raises": USE_RAISES,
     "partial_fit": PARTIAL_FIT,
+    "from_keras": FROM_KERAS,
 }
 
 
@@ -191,7 +245,8 @@ def shared_docs(kind: T) -> T:
     KeyError
         If ``BLOCKS`` has no such name.  A misspelt name therefore fails at import.
     """
-    for thing in (kind, *filter(inspect.isfunction, vars(kind).values())):
+    members = (getattr(member, "__func__", member) for member in vars(kind).values())
+    for thing in (kind, *filter(inspect.isfunction, members)):
         if thing.__doc__:  # None under python -OO
             thing.__doc__ = PLACEHOLDER.sub(_block, thing.__doc__)
     return kind

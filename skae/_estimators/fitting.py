@@ -21,7 +21,7 @@ from skae._estimators.inputs import (
     validation_rows,
     weighted_rows,
 )
-from skae._estimators.other_units import warn_of_other_units
+from skae._estimators.other_units import warn_of_lost_digits, warn_of_other_units
 from skae._estimators.parameters import check_parameters
 from skae._estimators.routing import routed_parameters
 from skae._interop.keras_models import eager_fallback
@@ -99,11 +99,7 @@ def _fit(estimator: Any, data: Data, single_epoch: bool) -> tuple[Job, TrainResu
     job = _describe_job(estimator, data, single_epoch)
     callbacks = _keras_callbacks(estimator, job.spec)
     result = _train(estimator, data, job, callbacks)
-    fitted = _attributes(job, result.weights, result.history)
-    if not single_epoch:
-        weights = calibrate(fitted["_network"], job.spec, job.rows, result.weights)
-        fitted |= _attributes(job, weights, result.history)
-    vars(estimator).update(fitted)
+    vars(estimator).update(_attributes(job, result.weights, result.history))
     estimator._state = result.state if single_epoch else None
     if callbacks is not None:
         estimator.callbacks_ = callbacks.callbacks
@@ -119,9 +115,11 @@ def _describe_job(estimator: Any, data: Data, single_epoch: bool) -> Job:
     values = ValueRange(rows.inputs if rows.targets is None else rows.targets)
     bounded = estimator._bounded if continues else values.fills_unit_interval()
     spec = _describe(estimator, rows, values, bounded)
-    corruption = estimator._corruption(bounded, rows.targets is not None)
+    n_features = rows.inputs.shape[1]
+    corruption = estimator._corruption(bounded, rows.targets is not None, n_features)
     plan = _make_plan(estimator, corruption, _seed(estimator, checkpoint), single_epoch)
     rows, validation = _set_aside(estimator, data, rows, spec, plan)
+    warn_of_lost_digits(rows)
     warn_of_other_units(rows, validation if data.X_val is not None else None)
     start = _start(estimator, spec, single_epoch) if continues else None
     conditioning, start = _condition(spec, rows, start)
@@ -170,6 +168,9 @@ def _watchers(
 
 def _attributes(job: Job, weights: list[Floats], history: History) -> dict[str, Any]:
     network = Network(job.spec.network, weights, eager_fallback)
+    if not job.plan.single_epoch:
+        weights = calibrate(network, job.spec, job.rows, weights)
+        network = Network(job.spec.network, weights, eager_fallback)
     return fitted_attributes(network, appended(job.past, history)) | {"_bounded": job.bounded}
 
 
@@ -226,6 +227,7 @@ def _make_plan(
         learning_rate=estimator.learning_rate,
         schedule=estimator.learning_rate_schedule,
         seed=seed,
+        init=estimator.init,
         corruption=corruption,
         strengths=penalty_weights(vars(estimator)),
         single_epoch=single_epoch,
@@ -238,6 +240,10 @@ def _set_aside(
     """Return the rows to train on, and the rows to validate on or None."""
     if data.X_val is not None:
         return rows, _read_validation(estimator, data, spec, paired=rows.targets is not None)
+    if data.X_val_clean is not None:
+        raise ValueError(
+            "X_val_clean has no effect without X_val: also give X_val, or leave out X_val_clean."
+        )
     if estimator.early_stopping and not plan.single_epoch:
         rng = generator(plan.seed, Stream.SPLIT)
         return split_rows(rows, estimator.validation_fraction, rng)
@@ -258,8 +264,8 @@ def _start(estimator: Any, spec: ProgramSpec, single_epoch: bool) -> State:
     from skae._engine.lookup.names import check_names
 
     check_names(spec)  # a misspelt activation is reported as such, not as another network
-    for what, name in (("widths", "widths"), ("activations", "activations")):
-        there, wanted = getattr(estimator._network.spec, name), getattr(spec.network, name)
+    for what in ("widths", "activations", "shapes"):
+        there, wanted = getattr(estimator._network.spec, what), getattr(spec.network, what)
         if there != wanted:
             raise ValueError(
                 f"{type(estimator).__name__} continues from a network of {what} {there}, but its "
@@ -280,12 +286,14 @@ def _condition(
         earlier = Conditioning(start.shift, start.scale, degree)
         if spec.conditioned:
             return earlier, start
-        start = dataclasses.replace(start, weights=earlier.fold(start.weights), shift=None)
+        start = dataclasses.replace(
+            start, weights=earlier.fold(spec.network, start.weights), shift=None
+        )
     if not spec.conditioned:
         return None, start
     conditioning = Conditioning.of(rows, degree)
     if start is not None:
-        start = dataclasses.replace(start, weights=conditioning.unfold(start.weights))
+        start = dataclasses.replace(start, weights=conditioning.unfold(spec.network, start.weights))
     return conditioning, start
 
 

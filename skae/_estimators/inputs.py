@@ -83,6 +83,7 @@ def check_codes(estimator: Any, X: Any, n_components: int) -> Matrix:
         with readable("X", X):
             codes = check_array(X, input_name="X", estimator=estimator, ensure_all_finite=False)
             codes = check_dtype(estimator, "X", codes)
+        _check_code_names(estimator, X)
         X = codes
         check_finite("X", X)
     if X.shape[1] != n_components:
@@ -91,6 +92,14 @@ def check_codes(estimator: Any, X: Any, n_components: int) -> Matrix:
             f"have {n_components}."
         )
     return X
+
+
+def _check_code_names(estimator: Any, X: Any) -> None:
+    """Raise ValueError if a frame has the columns of `transform` in another order."""
+    names = None if type(X) is np.ndarray else _feature_names(X)
+    expected = estimator.get_feature_names_out()
+    if names is not None and sorted(names) == sorted(expected):
+        _check_order("X", names, expected, "columns of transform")
 
 
 @without_array_api
@@ -131,11 +140,16 @@ def check_clean(estimator: Any, name: str, X_clean: Any, X: Matrix) -> Matrix | 
 def _check_names(estimator: Any, name: str, X: Any) -> None:
     """Raise ValueError if the columns of a frame are not those of X, in the same order."""
     names, expected = _feature_names(X), getattr(estimator, "feature_names_in_", None)
-    if names is None or expected is None or list(names) == list(expected):
+    if names is not None and expected is not None:
+        _check_order(name, names, expected, "feature names of X")
+
+
+def _check_order(name: str, names: Any, expected: Any, what: str) -> None:
+    if list(names) == list(expected):
         return
     place = next(i for i, pair in enumerate(zip(names, expected, strict=True)) if len({*pair}) > 1)
     raise ValueError(
-        f"{name} must have the feature names of X, in the same order; column {place} is "
+        f"{name} must have the {what}, in the same order; column {place} is "
         f"{names[place]!r} instead of {expected[place]!r}."
     )
 
@@ -196,14 +210,17 @@ def weighted_rows(estimator: Any, X: Matrix, X_clean: Matrix | None, sample_weig
 def check_weight(estimator: Any, X: Any, sample_weight: Any) -> Array:
     """Return the weights of the rows of X after checking them, as float32."""
     refuse_masked("sample_weight", sample_weight)
-    weight = check_array(
-        sample_weight,
-        ensure_2d=False,
-        dtype=np.float64,
-        ensure_all_finite=False,
-        input_name="sample_weight",
-        estimator=estimator,
-    )
+    try:
+        weight = check_array(
+            sample_weight,
+            ensure_2d=False,
+            dtype=np.float64,
+            ensure_all_finite=False,
+            input_name="sample_weight",
+            estimator=estimator,
+        )
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"sample_weight must be numbers of shape (n_samples,): {error}") from error
     if weight.ndim != 1:
         raise ValueError(
             f"sample_weight must be of shape (n_samples,); got {weight.ndim} dimensions."

@@ -1,4 +1,4 @@
-"""Warnings about rows in other units, such as rows that did not pass the scaler of a pipeline."""
+"""Warnings about units: rows that did not pass the scaler of a pipeline, or are lost in float32."""
 
 import warnings
 from typing import Any
@@ -16,6 +16,10 @@ FAR = 5
 FAR_PAIRED = 20
 # Fewer rows than these say little about their units.
 MIN_ROWS, MIN_VALIDATION_ROWS = 10, 5
+# A column is lost in float32 if its standard deviation is less than this share of its values.  A
+# share below the second is rounding in float64: such a column counts as constant.
+RESOLUTION, CONSTANT = 10 * float(np.finfo(np.float32).eps), 1e-13
+TINY = float(np.finfo(np.float32).tiny)
 SAMPLE_ROWS, SAMPLE_BLOCKS, SAMPLE_VALUES = 512, 64, 4_000_000
 
 
@@ -40,6 +44,35 @@ def warn_of_other_units(rows: Rows, validation: Rows | None) -> None:
     if X_clean is not None and validation.targets is not None:
         clean = "X_val_clean", validation.targets, index
         _compare(("X_clean", X_clean, rows.index), clean, far)
+
+
+def warn_of_lost_digits(rows: Rows) -> None:
+    """Warn if float32, in which training computes, cannot tell apart the values of a column."""
+    name, X = "X" if rows.targets is None else "X_clean", rows.matrices[-1]
+    if X.dtype.itemsize <= 4:
+        return
+    sample = _sample(X, rows.index)
+    with np.errstate(over="ignore", invalid="ignore"):
+        largest, spread = np.abs(sample).max(axis=0), sample.std(axis=0)
+        lost = (spread > CONSTANT * largest) & (spread < RESOLUTION * largest)
+        lost &= spread > spread.max() / 10  # other columns hardly count in the loss
+    if 0 < largest.max() < TINY:
+        problem = f"The values of {name} are at most {largest.max():.2g}"
+        advice = "Multiply them by a number"
+    elif lost.any():
+        column = int(np.argmax(lost))
+        problem = (
+            f"The values of {name} in column {column} are about {largest[column]:.4g} and differ "
+            f"by {spread[column]:.2g}"
+        )
+        advice = "Subtract their mean (StandardScaler)"
+    else:
+        return
+    warnings.warn(
+        f"{problem}: float32, in which training computes, cannot tell them apart. {advice}.",
+        UserWarning,
+        stacklevel=7,
+    )
 
 
 NamedRows = tuple[str, Matrix, Array | range]

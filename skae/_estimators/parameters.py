@@ -9,6 +9,7 @@ from skae._checks import (
     check_bool,
     check_layer_sizes,
     check_number,
+    check_option,
     check_path,
     check_random_state,
     is_auto,
@@ -16,6 +17,7 @@ from skae._checks import (
 from skae._estimators.routing import routed_parameters
 from skae._hints import did_you_mean
 from skae._interop.pickling import check_available
+from skae._network.features import FEATURES, determine_code
 from skae._training.schedules import SCHEDULES
 
 
@@ -42,6 +44,8 @@ def check_parameters(estimator: Any) -> None:
 def _check_network(estimator: Any) -> None:
     check_number("n_components", estimator.n_components, low=1, kind=Integral)
     check_layer_sizes(estimator.hidden_layer_sizes)
+    check_option("init", estimator.init, ("pca", "random"))
+    check_features(estimator)
     check_number("dropout", estimator.dropout, low=0, high=1, below=True)
     check_number("alpha", estimator.alpha, low=0)
     check_number("code_penalty", estimator.code_penalty, low=0)
@@ -123,3 +127,31 @@ def _check_routed(estimator: Any) -> None:
                 f"{name} needs the name of a loss; got loss='auto': also set loss, for example to "
                 "'binary_crossentropy' or 'mean_squared_error'."
             )
+
+
+def check_features(estimator: Any) -> str:
+    """Return the parameter after checking it, against the layers of the network as well."""
+    features: str = estimator.features
+    check_option("features", features, FEATURES)
+    if features == "hidden" and not check_layer_sizes(estimator.hidden_layer_sizes):
+        raise ValueError(
+            "features='hidden' needs hidden layers; got hidden_layer_sizes=(): use features='code'."
+        )
+    return features
+
+
+def check_decodes(estimator: Any) -> str:
+    """Return the parameter ``features`` of a fitted estimator if the features determine the code.
+
+    Raises
+    ------
+    ValueError
+        If they do not.
+    """
+    features = check_features(estimator)
+    if not determine_code(estimator._network.spec, features):
+        raise ValueError(
+            "inverse_transform needs the code, which features='hidden' does not determine if "
+            "linear paths are beside the hidden layers (init='pca'): set features='all'."
+        )
+    return features

@@ -1,6 +1,7 @@
-"""Parameters of the optimizer and the loss, such as ``optimizer__beta_1``.
+"""Names of parameters, and the parameters of the optimizer and the loss.
 
-An estimator stores them as attributes, like its own parameters.  `fit` checks them.
+An estimator stores values such as ``optimizer__beta_1`` as attributes, like its own parameters.
+`fit` checks them.
 """
 
 import functools
@@ -8,25 +9,10 @@ import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from skae._hints import did_you_mean
+from skae._hints import advice
 
 PREFIXES = ("optimizer__", "loss__")
 KEYWORDS = inspect.Parameter.VAR_KEYWORD
-ARGUMENT = "Pass it to fit: fit(X, {})."
-# What to do instead of setting parameters that other estimators have.
-ADVICE = {
-    "validation_data": ARGUMENT.format("X_val=..."),
-    "X_val": ARGUMENT.format("X_val=..."),
-    "X_clean": ARGUMENT.format("X_clean=..."),
-    "sample_weight": ARGUMENT.format("sample_weight=..."),
-    "contamination": "Compare score_samples(X) with a quantile of your choice.",
-    "decoder_layers": "The decoder mirrors hidden_layer_sizes.",
-    "input_dim": "fit takes the number of features from X.",
-    "input_shape": "fit takes the number of features from X; rows are flat.",
-    "shuffle": "Training always shuffles the rows.",
-    "restore_best_weights": "early_stopping=True does that.",
-    "whiten": "Put a StandardScaler after the autoencoder.",
-}
 
 
 def routed_parameters(estimator: Any) -> dict[str, Any]:
@@ -47,7 +33,7 @@ def store_routed(estimator: Any, keywords: dict[str, Any]) -> None:
             known = [*inspect.signature(type(estimator)).parameters, *PREFIXES]
             raise TypeError(
                 f"{type(estimator).__name__} got an unexpected keyword argument {name!r}."
-                f"{_hint(name, known)}"
+                f"{advice(name, known)}"
             )
     vars(estimator).update(keywords)
 
@@ -125,13 +111,8 @@ def check_names(estimator: Any, params: Mapping[str, Any]) -> None:
             raise _unknown(nested, type(holder).__name__, inner)
 
 
-def _hint(name: str, known: Iterable[str]) -> str:
-    """Return a sentence that says what to use instead of a name, or an empty string."""
-    return f" {ADVICE[name]}" if name in ADVICE else did_you_mean(name, known)
-
-
 def _unknown(name: str, owner: str, known: Iterable[str]) -> ValueError:
     return ValueError(
-        f"Invalid parameter {name!r} for estimator {owner}.{_hint(name, known)} "
+        f"Invalid parameter {name!r} for estimator {owner}.{advice(name, known)} "
         f"Valid parameters are: {sorted(known)}."
     )

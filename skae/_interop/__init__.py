@@ -1,4 +1,4 @@
-"""Other formats: Keras, ONNX, pickles, skops and HTML.
+"""Other formats: Keras models and callbacks, ONNX, pickles, skops and HTML.
 
 May import _training and the rooms below it.
 """

@@ -1,7 +1,7 @@
 """Reading a user's Keras models: their network, and parameters of an estimator."""
 
 import warnings
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,8 @@ from skae._interop.keras_models import eager_fallback
 from skae._interop.keras_penalties import INERT, Half, Halves, lost_in_training, training_parameters
 from skae._network.folding import Affine, activated, fold
 from skae._network.inference import Network
-from skae._network.spec import NetworkSpec, dense_chain
+from skae._network.layers import Shortcut
+from skae._network.spec import NetworkSpec, dense_chain, with_shortcut
 from skae._typing import Activation, Array
 
 layers = keras.layers
@@ -69,26 +70,37 @@ def _network(halves: Halves, dropout: float) -> Network:
     parts = [_dense_layers(half, dropout) for half in (encoder, decoder)]
     weights = [
         np.ascontiguousarray(array, np.float32)
-        for layer in (*encoder.chain, *decoder.chain)
-        for array in (layer.kernel, layer.bias)
+        for array in (*_weights(encoder), *_weights(decoder))
     ]
     return Network(NetworkSpec((*parts[0], *parts[1]), len(parts[0])), weights, eager_fallback)
 
 
 def _dense_layers(half: Half, dropout: float) -> list[Any]:
     sizes = [len(half.chain[0].kernel), *(len(layer.bias) for layer in half.chain)]
-    return list(dense_chain(sizes, [layer.activation for layer in half.chain], dropout))
+    make = dense_chain if half.path is None else with_shortcut
+    return list(make(sizes, [layer.activation for layer in half.chain], dropout))
+
+
+def _weights(half: Half) -> Iterator[Array]:
+    """Yield the weights of a half, in the order of its network's layers."""
+    *inner, last = half.chain
+    for layer in inner:
+        yield from (layer.kernel, layer.bias)
+    if half.path is not None:
+        yield _float64(half.path.kernel)
+    yield from (last.kernel, last.bias)
 
 
 def _network_parameters(spec: NetworkSpec) -> dict[str, Any]:
     """Return the parameters that describe a network, or its encoder."""
-    n = len(spec.dense_encoder)
+    n = len(spec.trained_encoder)
     hidden = {"activation": spec.activations[0]} if n > 1 else {}
     return hidden | {
         "n_components": spec.n_components,
         "hidden_layer_sizes": spec.widths[1:n],
         "code_activation": spec.activations[n - 1],
         "output_activation": spec.activations[-1],
+        "init": "pca" if isinstance(spec.layers[0], Shortcut) else "random",
     }
 
 
@@ -101,6 +113,8 @@ def _read_half(name: str, model: Any) -> Half:
     chain: list[Affine] = []
     width = int(np.prod(model.input_shape[1:]))
     flat = list(_flatten(model))
+    path = _linear_path(flat, width)
+    flat = [layer for layer in flat if layer is not path and (path is None or not _is_sum(layer))]
     for layer in flat:
         if type(layer) in INERT:
             continue
@@ -113,7 +127,29 @@ def _read_half(name: str, model: Any) -> Half:
         width = chain[-1].kernel.shape[1]
     if not chain:
         raise ValueError(f"{name} must have a Dense layer; got {[layer.name for layer in flat]}.")
-    return Half(flat, fold(chain))
+    return Half(flat, fold(chain), path)
+
+
+def _linear_path(flat: Sequence[Any], width: int) -> Any:
+    """Return the dense layer that is a linear path from the first layer to the last, or None.
+
+    The order of the layers does not tell; `_check_outputs` compares what the model computes.
+    """
+    if sum(map(_is_sum, flat)) != 1:
+        return None
+    dense = [layer for layer in flat if type(layer) is layers.Dense]
+    paths = [
+        layer
+        for layer in dense
+        if layer.kernel.shape == (width, dense[-1].units)
+        and not layer.use_bias
+        and layer.activation is keras.activations.linear
+    ]
+    return paths[0] if len(dense) > len(paths) == 1 else None
+
+
+def _is_sum(layer: Any) -> bool:
+    return type(layer) is layers.Add
 
 
 def _check_model(name: str, model: Any) -> None:

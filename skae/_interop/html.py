@@ -1,12 +1,14 @@
 """The network in scikit-learn's HTML representation of an estimator."""
 
-from collections.abc import Iterable
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
 from skae._network.frozen import name_of
 from skae._network.inference import Network
-from skae._network.layers import Dense, Dropout, Layer
+from skae._network.layers import Dense, Dropout, Layer, Shortcut
+from skae._typing import Array
 
 
 # This is a private protocol of scikit-learn, the only one that skae uses.  The reason: no public
@@ -36,42 +38,49 @@ class Block:
 def block(network: Network) -> Block:
     """Return a box for the encoder and one for the decoder, below the number of parameters."""
     spec = network.spec
-    counts = [sum(array.size for array in own) for own in spec.by_layer(network.weights)]
-    layers = list(zip(spec.layers, counts, strict=True))
+    weights = spec.by_layer(network.weights)
     n = spec.n_encoder_layers
-    encoder = _half("encoder", layers[:n])
-    decoder = _half("decoder", layers[n:])
+    encoder = _half("encoder", spec.layers[:n], weights[:n])
+    decoder = _half("decoder", spec.layers[n:], weights[n:])
     halves = Block(
         "serial",
         [encoder, decoder],
         [encoder.names, decoder.names],
         [encoder.name_details, decoder.name_details],
     )
-    return Block("serial", [halves], [f"{sum(counts):,} parameters"], [None])
+    n_weights = sum(array.size for array in network.weights)
+    return Block("serial", [halves], [f"{n_weights:,} parameters"], [None])
 
 
-def _half(name: str, layers: Iterable[tuple[Layer, int]]) -> Block:
-    """Return the box of an encoder or a decoder, from its layers and their numbers of weights."""
-    layers = list(layers)
-    steps = [str(layers[0][0].n_inputs), *(_step(layer) for layer, _ in layers)]
-    details = "\n".join(_describe(layer, count) for layer, count in layers)
-    return Block("single", name, name, details, " → ".join(steps))
+def _half(name: str, layers: Sequence[Layer], weights: Sequence[Sequence[Array]]) -> Block:
+    """Return the box of an encoder or a decoder, from its layers and their weights."""
+    steps = [str(layers[0].n_inputs), *itertools.chain(*map(_steps, layers))]
+    details = itertools.chain(*map(_details, layers, weights))
+    return Block("single", name, name, "\n".join(details), " → ".join(steps))
 
 
-def _step(layer: Layer) -> str:
+def _steps(layer: Layer) -> list[str]:
     match layer:
         case Dense():
-            return f"{layer.n_outputs} {name_of(layer.activation)}"
+            return [f"{layer.n_outputs} {name_of(layer.activation)}"]
         case Dropout():
-            return f"dropout {layer.rate:g}"
-    return str(layer.n_outputs)
+            return [f"dropout {layer.rate:g}"]
+        case Shortcut():
+            inner = [step for each in layer.layers[:-1] for step in _steps(each)]
+            return [*inner, f"{layer.n_outputs} {name_of(layer.activation)} + linear path"]
+    return [str(layer.n_outputs)]
 
 
-def _describe(layer: Layer, n_weights: int) -> str:
+def _details(layer: Layer, weights: Sequence[Array]) -> list[str]:
+    count = sum(array.size for array in weights)
     match layer:
         case Dense():
             activation = name_of(layer.activation)
-            return f"{layer.n_outputs} units, {activation}: {n_weights:,} parameters"
+            return [f"{layer.n_outputs} units, {activation}: {count:,} parameters"]
         case Dropout():
-            return f"dropout of {layer.rate:.1%} in training"
-    return f"{type(layer).__name__}: {n_weights:,} parameters"
+            return [f"dropout of {layer.rate:.1%} in training"]
+        case Shortcut():
+            path, own = layer.split(weights)
+            inner = itertools.chain(*map(_details, layer.layers, own))
+            return [*inner, f"linear path beside these layers: {path.size:,} parameters"]
+    return [f"{type(layer).__name__}: {count:,} parameters"]

@@ -31,15 +31,20 @@ ATTRIBUTES = [
 
 @dataclass(frozen=True)
 class Half:
-    """An encoder or a decoder: its Keras layers, and the dense layers that compute the same."""
+    """An encoder or a decoder: its Keras layers, and the dense layers that compute the same.
+
+    ``path`` is the Keras layer of a linear path beside all others, or None.
+    """
 
     layers: Sequence[Any]
     chain: Sequence[Affine]
+    path: Any = None
 
     @property
     def dense(self) -> list[Any]:
-        """The Keras layers that are dense."""
-        return [layer for layer in self.layers if _is_dense(layer)]
+        """The Keras layers that are dense, the linear path included."""
+        path = () if self.path is None else (self.path,)
+        return [*path, *(layer for layer in self.layers if _is_dense(layer))]
 
 
 Halves = tuple[Half, Half]
@@ -151,7 +156,8 @@ def lost_in_training(halves: Halves, parameters: Collection[str]) -> Iterator[st
     """Describe the effects in training only, except those that ``parameters`` name."""
     code = _code_layers(halves[0])
     for name, half in zip(("encoder", "decoder"), halves, strict=True):
-        for layer in half.layers:
+        path = () if half.path is None else (half.path,)
+        for layer in (*path, *half.layers):
             for what, parameter in _training_only(layer, on_code=layer in code):
                 if parameter not in parameters:
                     yield f"{what} of layer {layer.name!r} of the {name}"

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from skae._network.activations import ACTIVATIONS
-from skae._network.layers import Dense, Dropout, Layer
+from skae._network.features import decoding, select
+from skae._network.layers import Dense, Dropout, Layer, Shortcut
 from skae._typing import Activation, Array
 
 METHODS = ("transform", "inverse_transform", "reconstruct", "score_samples")
@@ -87,10 +88,14 @@ def _dtype(inputs: Iterable[Any]) -> np.dtype[Any]:
 
 
 class _Graph:
-    """The ONNX operators of one version, as functions: ``graph.Add(a, b)``."""
+    """The ONNX operators of one version, as functions: ``graph.Add(a, b)``.
+
+    ``kept`` has the outputs of all layers so far that end with an activation.
+    """
 
     def __init__(self, container: Any) -> None:
         self.op_version = container.target_opset
+        self.kept: list[Any] = []
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         from skl2onnx.algebra import onnx_ops
@@ -100,8 +105,15 @@ class _Graph:
 
     def rows(self, inputs: Sequence[Any]) -> Any:
         """Join all inputs to one matrix: skl2onnx makes an input of each column of a frame."""
-        columns = [self.cast(variable, _dtype(inputs)) for variable in inputs]
+        return self.join([self.cast(variable, _dtype(inputs)) for variable in inputs])
+
+    def join(self, columns: Sequence[Any]) -> Any:
         return columns[0] if len(columns) == 1 else self.Concat(*columns, axis=1)
+
+    def keep(self, h: Any) -> Any:
+        """Remember the outputs of a layer, and return them."""
+        self.kept.append(h)
+        return h
 
     def cast(self, h: Any, dtype: Any) -> Any:
         from onnx.helper import np_dtype_to_tensor_dtype
@@ -114,11 +126,16 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
     graph, dtype = _Graph(container), _dtype(operator.inputs)
     weights = [array.astype(dtype) for array in network.weights]
     layers = list(zip(network.spec.layers, network.spec.by_layer(weights), strict=True))
-    n = network.spec.n_encoder_layers
-    part = {"transform": layers[:n], "inverse_transform": layers[n:]}.get(method, layers)
+    features, n = operator.raw_operator.features, network.spec.n_encoder_layers
+    columns, first = decoding(network.spec, features)
+    part = {"transform": layers[:n], "inverse_transform": layers[first:]}.get(method, layers)
     h = rows = graph.rows(operator.inputs)
+    if method == "inverse_transform":
+        h = graph.Gather(h, np.arange(columns.stop)[columns], axis=1)
     for layer, own in part:
         h = add_nodes(layer, graph, own, h, dtype)
+    if method == "transform":
+        h = graph.join(select(graph.kept, features))
     if method == "score_samples":
         errors, n_features = graph.Sub(h, rows), network.spec.n_features
         h = graph.MatMul(graph.Mul(errors, errors), np.full(n_features, -1 / n_features, dtype))
@@ -136,12 +153,25 @@ def add_nodes(
 @add_nodes.register
 def _(layer: Dense, graph: _Graph, weights: Sequence[Array], h: Any, dtype: np.dtype[Any]) -> Any:
     kernel, bias = weights
-    return _activate(graph, layer.activation, graph.Add(graph.MatMul(h, kernel), bias), dtype)
+    z = graph.Add(graph.MatMul(h, kernel), bias)
+    return graph.keep(_activate(graph, layer.activation, z, dtype))
 
 
 @add_nodes.register
 def _(layer: Dropout, graph: _Graph, weights: Sequence[Array], h: Any, dtype: np.dtype[Any]) -> Any:
     return h  # it does nothing at inference
+
+
+@add_nodes.register
+def _(
+    layer: Shortcut, graph: _Graph, weights: Sequence[Array], h: Any, dtype: np.dtype[Any]
+) -> Any:
+    path, own = layer.split(weights)
+    total = graph.MatMul(h, path)
+    for inner, arrays in zip(layer.layers, own, strict=True):
+        h = add_nodes(inner, graph, arrays, h, dtype)
+    graph.kept.pop()  # the last layer of the chain is a part of this one
+    return graph.keep(_activate(graph, layer.activation, graph.Add(total, h), dtype))
 
 
 def _activate(graph: _Graph, activation: Activation, h: Any, dtype: np.dtype[Any]) -> Any:

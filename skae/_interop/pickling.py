@@ -180,6 +180,11 @@ def _pack_network(network: Network, params: Values) -> tuple[Values, Values]:
 def _pack_layer(layer: Layer, params: Values, own: Values, new_name: str) -> Values:
     """Describe a layer by plain values; add an activation that no parameter has to ``own``."""
     values = {"kind": type(layer).__name__, **vars(layer)}
+    if "layers" in values:
+        inner = enumerate(values["layers"])
+        values["layers"] = [
+            _pack_layer(each, params, own, f"{new_name}_{place}") for place, each in inner
+        ]
     activation = values.get("activation", "")
     if not isinstance(activation, str):
         del values["activation"]
@@ -206,6 +211,8 @@ def _unpack_network(packed: Values, attributes: Values) -> Network:
 def _unpack_layer(values: Values, attributes: Values) -> Layer:
     values = dict(values)
     make = LAYERS[values.pop("kind")]
+    if "layers" in values:
+        values["layers"] = tuple(_unpack_layer(inner, attributes) for inner in values["layers"])
     if "activation_of" in values:
         values["activation"] = attributes[values.pop("activation_of")]
     elif not isinstance(values.get("activation", ""), str):

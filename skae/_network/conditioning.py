@@ -7,11 +7,12 @@ then take rows in their own units.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
 from skae._network.moments import moments
+from skae._network.spec import NetworkSpec
 from skae._rows.rows import Rows
 from skae._typing import Array, Floats
 
@@ -57,23 +58,30 @@ class Conditioning:
         """Shift and scale."""
         return self.shift, self.scale
 
-    def fold(self, weights: Sequence[Floats]) -> list[Floats]:
+    def fold(self, network: NetworkSpec, weights: Sequence[Floats]) -> list[Floats]:
         """Turn weights of training into weights that take and return rows in their own units.
 
-        ``weights`` are kernel and bias of each dense layer; the last layer is linear.
+        The last layer of the network is linear.
         """
-        kernel, bias, *inner, last_kernel, last_bias = (np.asarray(w, np.float64) for w in weights)
-        first = kernel / self.scale
-        folded = [first, bias - self.shift @ first, *inner]
-        folded += [last_kernel * self.scale, last_bias * self.scale + self.shift]
-        return _as_float32(folded)
+        return _folded(network, weights, *self.map)
 
-    def unfold(self, weights: Sequence[Floats]) -> list[Floats]:
+    def unfold(self, network: NetworkSpec, weights: Sequence[Floats]) -> list[Floats]:
         """Undo `fold`, up to rounding."""
-        kernel, bias, *inner, last_kernel, last_bias = (np.asarray(w, np.float64) for w in weights)
-        unfolded = [kernel * self.scale, bias + self.shift @ kernel, *inner]
-        unfolded += [last_kernel / self.scale, (last_bias - self.shift) / self.scale]
-        return _as_float32(unfolded)
+        return _folded(network, weights, -self.shift / self.scale, 1 / self.scale)
+
+
+def _folded(
+    network: NetworkSpec, weights: Sequence[Floats], shift: Array, scale: float
+) -> list[Floats]:
+    """Return weights that take and return ``rows`` instead of ``(rows - shift) / scale``."""
+    own = network.by_layer([np.asarray(array, np.float64) for array in weights])
+    first: Any = network.layers[0]
+    last: Any = network.layers[-1]
+    own[0], own[-1] = (
+        first.fold_inputs(own[0], shift, scale),
+        last.fold_outputs(own[-1], shift, scale),
+    )
+    return _as_float32([array for arrays in own for array in arrays])
 
 
 def _as_float32(weights: Sequence[Array]) -> list[Floats]:

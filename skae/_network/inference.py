@@ -12,6 +12,7 @@ import numpy as np
 from scipy import sparse
 
 from skae._network.activations import ACTIVATIONS
+from skae._network.features import FEATURES, decoding, n_features_out, select
 from skae._network.layers import Check, NumpyForm
 from skae._network.spec import NetworkSpec
 from skae._rows.dtypes import output_dtype
@@ -60,13 +61,27 @@ class Network:
         self.block_bytes = block_bytes
         self._bound: dict[np.dtype[Any], dict[str, Steps]] = {}
 
-    def encode(self, X: Matrix, out: Any = None) -> Any:
-        """Return the codes of rows, of shape (n_samples, n_components)."""
-        return self._run(X, "encoder", out)
+    def encode(self, X: Matrix, out: Any = None, features: str = "code") -> Any:
+        """Return the features of rows, of shape (n_samples, n_features_out)."""
+        if features == "code":
+            return self._run(X, "encoder", out)
+        dtype, width = output_dtype(X), n_features_out(self.spec, features)
+        blocks = self._feature_blocks(X, features, dtype)
+        return write_blocks(blocks, (X.shape[0], width), dtype, out, X)
 
-    def decode(self, codes: Matrix, out: Any = None) -> Any:
-        """Return the rows that codes stand for, of shape (n_samples, n_features)."""
-        return self._run(codes, "decoder", out)
+    def _feature_blocks(
+        self, X: Matrix, features: str, dtype: np.dtype[Any]
+    ) -> Iterator[tuple[slice, Array]]:
+        kept: list[Array] = []
+        for rows, *_ in self._forward(X, self._steps("encoder", dtype), dtype, kept):
+            joined = np.concatenate(select(kept, features), axis=1)
+            check_results(joined, rows.start)
+            yield rows, joined
+            kept.clear()
+
+    def decode(self, X: Matrix, out: Any = None, features: str = "code") -> Any:
+        """Return the rows that features stand for, of shape (n_samples, n_features)."""
+        return self._run(X, features, out)
 
     def reconstruct(self, X: Matrix, out: Any = None) -> Any:
         """Return the reconstructions of rows, of shape (n_samples, n_features)."""
@@ -102,8 +117,11 @@ class Network:
         cast = [array.astype(dtype, copy=False) for array in self.weights]
         pairs = zip(self.spec.layers, self.spec.by_layer(cast), strict=True)
         steps = [(layer.n_outputs, layer.numpy_form(own, self._numpy)) for layer, own in pairs]
-        n = self.spec.n_encoder_layers
-        parts = {"encoder": steps[:n], "decoder": steps[n:], "autoencoder": steps}
+        parts = {"encoder": steps[: self.spec.n_encoder_layers], "autoencoder": steps}
+        for features in FEATURES:
+            columns, first = decoding(self.spec, features)
+            take = [] if features == "code" else [(0, _taking(columns))]
+            parts[features] = [*take, *steps[first:]]
         return {name: _without_idle(steps) for name, steps in parts.items()}
 
     def _numpy(self, activation: Activation) -> Callable[[Array], Array]:
@@ -112,9 +130,15 @@ class Network:
         return self.fallback(activation)
 
     def _forward(
-        self, X: Matrix, steps: Steps, dtype: np.dtype[Any]
+        self,
+        X: Matrix,
+        steps: Steps,
+        dtype: np.dtype[Any],
+        kept: list[Array] | None = None,
     ) -> Iterator[tuple[slice, Matrix, Array]]:
         """Run the rows of a matrix or a `Source` through some layers, block by block.
+
+        The outputs of all layers are appended to ``kept``.
 
         Yields
         ------
@@ -136,7 +160,7 @@ class Network:
         for start in range(0, X.shape[0], size):
             rows = slice(start, min(start + size, X.shape[0]))
             block = X[rows].astype(dtype, copy=False)
-            outputs = _run_block(steps.forms, block, buffers, start)
+            outputs = _run_block(steps.forms, block, buffers, start, kept)
             check_results(outputs, start)
             yield rows, block, outputs
 
@@ -147,8 +171,23 @@ def _without_idle(steps: Iterable[tuple[int, NumpyForm | None]]) -> Steps:
     return Steps(tuple(form for _, form in active), tuple(width for width, _ in active))
 
 
+def _taking(columns: slice) -> NumpyForm:
+    """Return the form of a step that takes some columns of the rows."""
+
+    def take(rows: Matrix, out: Array, check: Check | None = None, kept: Any = None) -> Array:
+        if check is not None:
+            check(rows)
+        return rows[:, columns]
+
+    return take
+
+
 def _run_block(
-    forms: Iterable[NumpyForm], block: Matrix, buffers: Iterable[Array], start: int
+    forms: Iterable[NumpyForm],
+    block: Matrix,
+    buffers: Iterable[Array],
+    start: int,
+    kept: list[Array] | None = None,
 ) -> Array:
     """Run a block of rows through layers; search the first layer's outputs for NaN and infinity.
 
@@ -163,6 +202,6 @@ def _run_block(
     check_first: Check | None = check
     with np.errstate(over="ignore", invalid="ignore"):  # both are detected
         for form, buffer in zip(forms, buffers, strict=True):
-            h = form(h, buffer[: block.shape[0]], check_first)
+            h = form(h, buffer[: block.shape[0]], check_first, kept)
             check_first = None
     return h

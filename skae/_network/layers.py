@@ -5,9 +5,10 @@ TensorFlow form and its Keras form, and `skae._interop` has its ONNX form; these
 class.
 """
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 from scipy import sparse
@@ -16,12 +17,19 @@ from skae._typing import Activation, Array, Floats, Matrix, Rng
 
 FindActivation = Callable[[Activation], Callable[[Array], Array]]
 Check = Callable[[Array], None]
+T = TypeVar("T")
 
 
 class NumpyForm(Protocol):
     """A layer with its weights, as a function of rows."""
 
-    def __call__(self, rows: Matrix, out: Array, check: Check | None = None) -> Array:
+    def __call__(
+        self,
+        rows: Matrix,
+        out: Array,
+        check: Check | None = None,
+        kept: list[Array] | None = None,
+    ) -> Array:
         """Compute the layer.
 
         Parameters
@@ -33,6 +41,8 @@ class NumpyForm(Protocol):
         check : callable, default=None
             Function that is called with the matrix product, before an activation can hide NaN and
             infinity.
+        kept : list, default=None
+            List to append the outputs to, those of layers inside this one first.
 
         Returns
         -------
@@ -74,6 +84,26 @@ class Layer(Protocol):
         """
 
 
+class Trained(Layer, Protocol):
+    """A layer that mixes columns, and ends with an activation."""
+
+    @property
+    def activation(self) -> Any:
+        """The activation."""
+
+    @property
+    def hidden(self) -> tuple["Trained", ...]:
+        """The layers inside this one that are hidden layers of the network."""
+
+    def fold_inputs(self, weights: Sequence[Array], shift: Array, scale: float) -> list[Array]:
+        """Return weights with which the layer takes rows instead of ``(rows - shift) / scale``."""
+
+    def fold_outputs(
+        self, weights: Sequence[Array], shift: Array, scale: float | Array
+    ) -> list[Array]:
+        """Return weights with which a linear layer returns ``outputs * scale + shift``."""
+
+
 @dataclass(frozen=True)
 class Dense:
     """A matrix product, a bias and an activation."""
@@ -82,6 +112,7 @@ class Dense:
     n_outputs: int
     activation: Any = "linear"
     is_random: ClassVar[bool] = False
+    hidden: ClassVar[tuple[Trained, ...]] = ()
 
     @property
     def shapes(self) -> tuple[tuple[int, ...], ...]:
@@ -105,15 +136,33 @@ class Dense:
         kernel, bias = weights
         activate = find(self.activation)
 
-        def dense(rows: Matrix, out: Array, check: Check | None = None) -> Array:
+        def dense(
+            rows: Matrix,
+            out: Array,
+            check: Check | None = None,
+            kept: list[Array] | None = None,
+        ) -> Array:
             # sparse times dense is dense
             product = rows @ kernel if sparse.issparse(rows) else np.matmul(rows, kernel, out=out)
             if check is not None:
                 check(product)  # the product is smaller than the rows, so this takes less time
             product += bias
-            return activate(product)
+            outputs = activate(product)
+            if kept is not None:
+                kept.append(outputs)
+            return outputs
 
         return dense
+
+    def fold_inputs(self, weights: Sequence[Array], shift: Array, scale: float) -> list[Array]:
+        kernel, bias = weights
+        return [kernel / scale, bias - (shift / scale) @ kernel]
+
+    def fold_outputs(
+        self, weights: Sequence[Array], shift: Array, scale: float | Array
+    ) -> list[Array]:
+        kernel, bias = weights
+        return [kernel * scale, bias * scale + shift]
 
 
 @dataclass(frozen=True)
@@ -144,5 +193,114 @@ class Dropout:
         return None
 
 
+@dataclass(frozen=True)
+class Shortcut:
+    """A chain of layers and a linear path beside it: ``activation(rows @ kernel + chain(rows))``.
+
+    The chain ends with a linear layer, whose bias serves both.  The kernel of the linear path comes
+    before the weights of this last layer, which is their order in a Keras model, too.
+
+    K. He, X. Zhang, S. Ren and J. Sun, "Deep Residual Learning for Image Recognition", 2016, call
+    this a projection shortcut.
+    """
+
+    layers: tuple[Layer, ...]
+    activation: Any = "linear"
+
+    @property
+    def n_inputs(self) -> int:
+        return self.layers[0].n_inputs
+
+    @property
+    def n_outputs(self) -> int:
+        return self.layers[-1].n_outputs
+
+    @property
+    def is_random(self) -> bool:
+        return any(layer.is_random for layer in self.layers)
+
+    @property
+    def hidden(self) -> tuple[Trained, ...]:
+        return trained(self.layers)[:-1]
+
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        *inner, last = (layer.shapes for layer in self.layers)
+        return *itertools.chain(*inner), (self.n_inputs, self.n_outputs), *last
+
+    @property
+    def flops(self) -> int:
+        return 2 * self.n_inputs * self.n_outputs + sum(layer.flops for layer in self.layers)
+
+    def initial_weights(self, rng: Rng) -> list[Floats]:
+        """Draw all kernels from Glorot's distribution, except the last: the linear path decides."""
+        kernel, _ = Dense(self.n_inputs, self.n_outputs).initial_weights(rng)
+        *inner, last = self.layers
+        drawn = [array for layer in inner for array in layer.initial_weights(rng)]
+        return [*drawn, kernel, *(np.zeros(shape, np.float32) for shape in last.shapes)]
+
+    def split(self, weights: Sequence[T]) -> tuple[T, list[list[T]]]:
+        """Return the kernel of the linear path, and the weights of each layer of the chain."""
+        *inner, path, kernel, bias = weights
+        return path, by_layer(self.layers, [*inner, kernel, bias])
+
+    def numpy_form(self, weights: Sequence[Array], find: FindActivation) -> NumpyForm:
+        path, own = self.split(weights)
+        pairs = zip(self.layers, own, strict=True)
+        made = [(layer.n_outputs, layer.numpy_form(arrays, find)) for layer, arrays in pairs]
+        *hidden, (_, last) = [(width, form) for width, form in made if form is not None]
+        activate = find(self.activation)
+
+        def shortcut(
+            rows: Matrix,
+            out: Array,
+            check: Check | None = None,
+            kept: list[Array] | None = None,
+        ) -> Array:
+            total = rows @ path if sparse.issparse(rows) else np.matmul(rows, path, out=out)
+            if check is not None:
+                check(total)
+            h = rows
+            for width, form in hidden:
+                h = form(h, np.empty((len(total), width), total.dtype), kept=kept)
+            total += last(h, np.empty_like(total))
+            outputs = activate(total)
+            if kept is not None:
+                kept.append(outputs)
+            return outputs
+
+        return shortcut
+
+    def fold_inputs(self, weights: Sequence[Array], shift: Array, scale: float) -> list[Array]:
+        first: Any = self.layers[0]
+        *inner, path, kernel, bias = weights
+        own = slice(len(first.shapes))
+        inner[own] = first.fold_inputs(inner[own], shift, scale)
+        return [*inner, path / scale, kernel, bias - (shift / scale) @ path]
+
+    def fold_outputs(
+        self, weights: Sequence[Array], shift: Array, scale: float | Array
+    ) -> list[Array]:
+        last: Any = self.layers[-1]
+        *inner, path, kernel, bias = weights
+        return [*inner, path * scale, *last.fold_outputs([kernel, bias], shift, scale)]
+
+
+def by_layer(layers: Iterable[Layer], weights: Iterable[T]) -> list[list[T]]:
+    """Split a list with an item for each weight into a list for each layer."""
+    rest = iter(weights)
+    return [list(itertools.islice(rest, len(layer.shapes))) for layer in layers]
+
+
+def trained(layers: Iterable[Layer]) -> tuple[Trained, ...]:
+    """Return the layers that end with an activation, those inside a `Shortcut` before it."""
+    own = (layer for layer in layers if isinstance(layer, Dense | Shortcut))
+    return tuple(each for layer in own for each in (*layer.hidden, layer))
+
+
 # The names of the layers in files of fitted estimators.
-LAYERS: dict[str, Callable[..., Layer]] = {"Dense": Dense, "Dropout": Dropout}
+LAYERS: dict[str, Callable[..., Layer]] = {
+    "Dense": Dense,
+    "Dropout": Dropout,
+    "Shortcut": Shortcut,
+}

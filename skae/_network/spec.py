@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from skae._network.layers import Dense, Dropout, Layer
+from skae._network.layers import Dense, Dropout, Layer, Shortcut, Trained, by_layer, trained
 
 T = TypeVar("T")
 
@@ -41,30 +41,28 @@ class NetworkSpec:
         return any(layer.is_random for layer in self.layers)
 
     @property
-    def dense(self) -> list[Dense]:
-        """The dense layers."""
-        return [layer for layer in self.layers if isinstance(layer, Dense)]
+    def trained(self) -> tuple[Trained, ...]:
+        """The layers that end with an activation, those inside a `Shortcut` before it."""
+        return trained(self.layers)
 
     @property
-    def dense_encoder(self) -> list[Dense]:
-        """The dense layers of the encoder."""
-        encoder = self.layers[: self.n_encoder_layers]
-        return [layer for layer in encoder if isinstance(layer, Dense)]
+    def trained_encoder(self) -> tuple[Trained, ...]:
+        """The layers of the encoder that end with an activation."""
+        return trained(self.layers[: self.n_encoder_layers])
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """Number of features, followed by the width of each dense layer."""
-        return (self.n_features, *(layer.n_outputs for layer in self.dense))
+        """Number of features, followed by the width of each layer with an activation."""
+        return (self.n_features, *(layer.n_outputs for layer in self.trained))
 
     @property
     def activations(self) -> tuple[Any, ...]:
-        """The activation of each dense layer."""
-        return tuple(layer.activation for layer in self.dense)
+        """The activations of all layers that have one."""
+        return tuple(layer.activation for layer in self.trained)
 
     def by_layer(self, weights: Iterable[T]) -> list[list[T]]:
         """Split a list with an item for each weight into a list for each layer."""
-        rest = iter(weights)
-        return [list(itertools.islice(rest, len(layer.shapes))) for layer in self.layers]
+        return by_layer(self.layers, weights)
 
 
 def mirrored(
@@ -76,6 +74,7 @@ def mirrored(
     code_activation: Any,
     output_activation: Any,
     dropout: float = 0.0,
+    shortcut: bool = False,
 ) -> NetworkSpec:
     """Describe a dense autoencoder with a decoder that mirrors the encoder.
 
@@ -91,6 +90,9 @@ def mirrored(
         Activations of the hidden layers, the code and the output.
     dropout : float, default=0
         Rate of dropout after each hidden layer.
+    shortcut : bool, default=False
+        Whether a linear path is beside the hidden layers of the encoder, and one beside those of
+        the decoder.
 
     Returns
     -------
@@ -99,8 +101,9 @@ def mirrored(
     """
     sizes = (n_features, *hidden_layer_sizes, n_components)
     hidden = [activation] * len(hidden_layer_sizes)
-    encoder = list(dense_chain(sizes, [*hidden, code_activation], dropout))
-    decoder = list(dense_chain(sizes[::-1], [*hidden, output_activation], dropout))
+    make = with_shortcut if shortcut and hidden else dense_chain
+    encoder = list(make(sizes, [*hidden, code_activation], dropout))
+    decoder = list(make(sizes[::-1], [*hidden, output_activation], dropout))
     return NetworkSpec((*encoder, *decoder), len(encoder))
 
 
@@ -115,3 +118,11 @@ def dense_chain(
         if dropout:
             yield Dropout(layer.n_outputs, dropout)
     yield last
+
+
+def with_shortcut(
+    sizes: Sequence[int], activations: Sequence[Any], dropout: float
+) -> Iterator[Layer]:
+    """Yield one half as a single layer: the dense layers, and a linear path beside them."""
+    *hidden, last = activations
+    yield Shortcut(tuple(dense_chain(sizes, [*hidden, "linear"], dropout)), last)

@@ -23,6 +23,8 @@ DEGREES = {
     **dict.fromkeys(("mean_squared_error", "MeanSquaredError", "mse", "MSE"), 2),
     **dict.fromkeys(("mean_absolute_error", "MeanAbsoluteError", "mae", "MAE"), 1),
 }
+# Losses that only depend on the distance between a value and its reconstruction, and grow with it.
+DISTANCES = (*DEGREES, "huber", "Huber", "log_cosh", "logcosh", "LogCosh")
 Range = tuple[float, float]
 
 
@@ -60,9 +62,25 @@ class Objective:
     @property
     def takes_logits(self) -> bool:
         """Whether the loss itself applies the sigmoid."""
+        return bool(self._option("from_logits"))
+
+    @property
+    def favours_means(self) -> bool:
+        """Whether the best constant reconstruction of a column is its mean."""
+        if self.is_cross_entropy and not self.takes_logits:
+            return "focal" not in name_of(self.loss).lower() and not self._option("label_smoothing")
+        return self.degree == 2
+
+    @property
+    def is_distance(self) -> bool:
+        """Whether the loss grows with the distance between values and reconstructions."""
+        return name_of(self.loss) in DISTANCES and _is_keras(self.loss)
+
+    def _option(self, name: str) -> object:
+        """Return a parameter of the loss, or None if it is not set."""
         if isinstance(self.loss, KerasConfig):
-            return bool(json.loads(self.loss.config).get("from_logits", False))
-        return ("from_logits", True) in self.options
+            return json.loads(self.loss.config).get(name)
+        return dict(self.options).get(name)
 
     def check(self, output_activation: object, values: ValueRange, name: str = "data") -> None:
         """Check that the loss, the last activation and the data fit together.

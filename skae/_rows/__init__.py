@@ -1,4 +1,4 @@
-"""Where rows come from and where results go, in NumPy.
+"""Where rows come from and where results go, in NumPy; every check for NaN.
 
-This room may import only the ground floor: the files skae/_*.py.
+May import the ground floor, the files skae/_*.py.
 """

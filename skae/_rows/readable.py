@@ -90,6 +90,10 @@ def _reason(name: str, X: Any, error: Exception) -> str | None:
         table = np.asarray(X, dtype=object)
     except (ValueError, TypeError):
         return None
+    return _about_values(name, X, table) if table.ndim == 2 else _about_shape(name, X, table)
+
+
+def _about_shape(name: str, X: Any, table: Array) -> str | None:
     if table.ndim == 0:
         return _not_a_table(name, X)
     if table.ndim > 2 and isinstance(X, list | tuple):
@@ -97,7 +101,15 @@ def _reason(name: str, X: Any, error: Exception) -> str | None:
             f"{name} must be of shape (n_samples, n_features); got shape {table.shape}, of dim "
             f"{table.ndim}. Make each image or series a row: np.reshape({name}, (len({name}), -1))."
         )
-    return _about_values(name, X, table) if table.ndim == 2 else None
+    if getattr(getattr(X, "dtype", None), "names", None):
+        return f"{name} is a structured array: make a frame of it, pandas.DataFrame({name})."
+    lengths = {len(row) for row in table if hasattr(row, "__len__")}
+    if isinstance(X, list | tuple) and len(lengths) > 1:
+        return (
+            f"{name} must be rows of the same length; got rows of {min(lengths)} to {max(lengths)} "
+            "values. Pad or cut them."
+        )
+    return None
 
 
 def _not_a_table(name: str, X: Any) -> str:
@@ -136,6 +148,8 @@ def _about_values(name: str, X: Any, table: Array) -> str | None:
             f"{name} has missing values, {value}: first in column {label!r}. Remove or impute such "
             "values."
         )
+    if isinstance(value, int):
+        return f"{name} must hold numbers that fit float64; got a larger one in column {label!r}."
     return None
 
 

@@ -1,4 +1,4 @@
-"""One fit: epochs, learning rates, stopping, checkpoints.
+"""One fit: the loop over epochs, random seeds, learning rates, checkpoints.
 
-This room may import _engine and the rooms below it.
+May import _engine and the rooms below it.
 """

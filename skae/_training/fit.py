@@ -14,7 +14,6 @@ from skae._engine.limits import Limits
 from skae._engine.lookup.names import default_learning_rate
 from skae._engine.program import Program
 from skae._engine.spec import ProgramSpec
-from skae._network.spec import NetworkSpec
 from skae._process import defer_interrupts
 from skae._rows.rows import Rows
 from skae._training.agreement import check_agreement
@@ -22,7 +21,7 @@ from skae._training.checkpoint import Checkpoint, check_arrays
 from skae._training.passes import Pass
 from skae._training.plan import Plan, Saved, State, TrainResult, WatcherState, columns
 from skae._training.schedules import Rates, rate_and_schedule
-from skae._training.seeds import Stream, generator
+from skae._training.start import starting_weights
 from skae._training.watchers.base import Watcher
 from skae._typing import Array, Floats
 
@@ -80,7 +79,7 @@ def train(
     """
     strategy = current_strategy()
     jit = strategy is None and limits.pays_for_xla(spec, len(rows.index), plan.epochs)
-    start = start or State(initial_weights(spec.network, plan.seed))
+    start = start or State(starting_weights(spec, rows, plan))
     programs = cache.programs if programs is None else programs
     with contextlib.ExitStack() as stack:
         if strategy is not None:
@@ -120,7 +119,7 @@ class _Fit:
     ) -> None:
         self.lease, self.training, self.validation = lease, training, validation
         self.start, self.watchers, self.checkpoint = start, watchers, checkpoint
-        self.conditioning = plan.conditioning
+        self.conditioning, self.network = plan.conditioning, lease.program.spec.network
         self.first_epoch, self.epochs = 0, 1 if plan.single_epoch else plan.epochs
         self.epochs_before = start.n_epochs if plan.single_epoch else 0
         peak, schedule = rate_and_schedule(
@@ -255,16 +254,26 @@ class _Fit:
         """Number of steps in whole epochs so far, earlier fits included."""
         return self.start.n_steps + len(self.history) * self.training.n_steps
 
+    def validation_loss(self) -> float:
+        """Return the loss of the current weights on the validation rows, or NaN without any."""
+        if self.validation is None:
+            return math.nan
+        loss = self.validation.evaluate()
+        self.validation.metrics()  # forget them: they are those of no epoch
+        return loss
+
     def weights(self) -> list[Floats]:
         """Copy the current weights, as they take rows in their own units."""
         with self.lease.acquire() as program:
             weights = program.weights()
-        return weights if self.conditioning is None else self.conditioning.fold(weights)
+        return (
+            weights if self.conditioning is None else self.conditioning.fold(self.network, weights)
+        )
 
     def set_weights(self, weights: Sequence[Floats]) -> None:
         """Continue from other weights, which take rows in their own units."""
         if self.conditioning is not None:
-            weights = self.conditioning.unfold(weights)
+            weights = self.conditioning.unfold(self.network, weights)
         with self.lease.acquire() as program:
             program.set_weights(weights)
 
@@ -286,13 +295,3 @@ def diverged(what: str, epoch: int, rates: Rates) -> ValueError:
 def _optimizer(spec: ProgramSpec) -> str:
     """Describe an optimizer with its options, to recognise its state."""
     return repr((spec.optimizer, spec.optimizer_options))
-
-
-def initial_weights(network: NetworkSpec, seed: int) -> list[Floats]:
-    """Draw the weights of all layers; layers without weights, such as dropout, change no others."""
-    trained = [layer for layer in network.layers if layer.shapes]
-    return [
-        array
-        for place, layer in enumerate(trained)
-        for array in layer.initial_weights(generator(seed, Stream.WEIGHTS, place))
-    ]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from skae._corruption.base import CorruptingTransformer
 from skae._rows.rows import Rows
 from skae._rows.sources import Source
 from skae._training.plan import State
@@ -84,7 +85,7 @@ def _checksum(arrays: Iterable[Array]) -> str:
 
 def describe_value(value: Any) -> Any:
     """Describe a value so that another process can tell whether it has the same value."""
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | range):
         return list(map(describe_value, value))
     if isinstance(value, dict):
         return {str(key): describe_value(item) for key, item in value.items()}
@@ -97,6 +98,8 @@ def _describe_attributes(value: Any) -> Any:
     if hasattr(value, "get_config"):
         config = {name: item for name, item in value.get_config().items() if name != "name"}
         return describe_value(config)  # Keras numbers the names: adam, adam_1, ...
+    if isinstance(value, CorruptingTransformer):
+        return describe_value(value.get_params(deep=False))
     if dataclasses.is_dataclass(value):
         return {
             field.name: describe_value(getattr(value, field.name))

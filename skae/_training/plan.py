@@ -26,6 +26,8 @@ class Plan:
         Name of a schedule, or a Keras ``LearningRateSchedule``.
     seed : int
         Seed of every random stream.
+    init : {"random", "pca"}, default="random"
+        Where the weights of a new network start.
     corruption : Corruption or None, default=None
         The corruption of the inputs.
     strengths : tuple of float, default=()
@@ -42,6 +44,7 @@ class Plan:
     learning_rate: float | str
     schedule: str | Callable[[Any], Any]
     seed: int
+    init: str = "random"
     corruption: Corruption | None = None
     strengths: tuple[float, ...] = ()
     conditioning: Conditioning | None = None

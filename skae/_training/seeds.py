@@ -21,6 +21,7 @@ class Stream(IntEnum):
     SPLIT = 4
     VALIDATION_NOISE = 5
     DROPOUT = 6
+    START = 7
 
 
 def generator(seed: int, stream: Stream, part: int = 0) -> Rng:

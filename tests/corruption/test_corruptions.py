@@ -14,7 +14,7 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
-from skae import GaussianNoise, MaskingNoise
+from skae import GaussianNoise, MaskingNoise, SaltAndPepperNoise, SwapNoise
 from skae._corruption.base import Corruption
 from skae._corruption.epochs import FreshNoise
 from tests.estimators.comparisons import refused
@@ -32,6 +32,12 @@ class Case(NamedTuple):
     bad: list[tuple[dict[str, Any], type[Exception], str]]
 
 
+BAD_FRACTIONS = [
+    ({"fraction": -0.1}, ValueError, "fraction must be a number of at least 0 and at most"),
+    ({"fraction": 1.1}, ValueError, "fraction must be .* at most 1; got 1.1"),
+    ({"fraction": np.nan}, ValueError, "fraction must be .*; got nan"),
+    ({"fraction": None}, TypeError, "fraction must be .* at most 1; got None"),
+]
 CASES = [
     Case(
         GaussianNoise,
@@ -40,6 +46,8 @@ CASES = [
             ({"scale": -1}, ValueError, "scale must be a number of at least 0; got -1"),
             ({"scale": "a"}, TypeError, "scale must be a number of at least 0; got 'a'"),
             ({"scale": np.inf}, ValueError, "scale must be finite in float32; got inf"),
+            ({"scale": [0, -1]}, ValueError, r"scale\[1\] must be a number of at least 0; got -1"),
+            ({"scale": [1] * 7}, ValueError, "scale must be a number, or hold .* 6 features of X"),
             ({"clip": (1, 0)}, ValueError, r"clip must be None or a pair .*; got \(1, 0\)"),
         ],
     ),
@@ -47,13 +55,21 @@ CASES = [
         MaskingNoise,
         "fraction",
         [
-            ({"fraction": -0.1}, ValueError, "fraction must be a number of at least 0 and at most"),
-            ({"fraction": 1.1}, ValueError, "fraction must be .* at most 1; got 1.1"),
-            ({"fraction": np.nan}, ValueError, "fraction must be .*; got nan"),
-            ({"fraction": None}, TypeError, "fraction must be .* at most 1; got None"),
+            *BAD_FRACTIONS,
             ({"fill_value": np.nan}, ValueError, "fill_value must be a finite number; got nan"),
             ({"fill_value": -1e39}, ValueError, "fill_value must be finite in float32; got -1e"),
             ({"fill_value": "mean"}, TypeError, "fill_value must be a finite number; got 'mean'"),
+        ],
+    ),
+    Case(SwapNoise, "fraction", BAD_FRACTIONS),
+    Case(
+        SaltAndPepperNoise,
+        "fraction",
+        [
+            *BAD_FRACTIONS,
+            ({"salt_vs_pepper": 1.5}, ValueError, "salt_vs_pepper must be .* at most 1; got 1.5"),
+            ({"low": 2}, ValueError, "low must be at most high; got 2 and 1"),
+            ({"high": "max"}, TypeError, "high must be a finite number; got 'max'"),
         ],
     ),
 ]
@@ -138,11 +154,12 @@ def test_polars_frames_keep_their_names(case):
 
 
 @each_case
-def test_copies_give_the_same_result(case):
-    corruption = case.kind(random_state=0, **{case.amount: 0.3}).fit(rows())
+@pytest.mark.parametrize("amount", [0.3, [0.3, 0.1, 0, 0.2, 0.2, 1], np.linspace(0, 1, 6)])
+def test_copies_give_the_same_result(case, amount):
+    corruption = case.kind(random_state=0, **{case.amount: amount}).fit(rows())
     expected = corruption.transform(rows())
 
-    assert clone(corruption).get_params() == corruption.get_params()
+    assert repr(clone(corruption).get_params()) == repr(corruption.get_params())
     for copy in (clone(corruption), pickle.loads(pickle.dumps(corruption))):
         assert_array_equal(copy.transform(rows()), expected)
 

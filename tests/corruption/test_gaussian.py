@@ -121,6 +121,24 @@ def test_scale_of_zero_adds_nothing(kind):
 
 
 @each_kind
+def test_each_feature_has_its_scale(kind):
+    scale = np.linspace(0, 2, N_FEATURES)
+    sample = draw(make_noise(kind, scale=scale))
+
+    assert_array_equal(sample[:, 0], 0)
+    np.testing.assert_allclose(sample.std(axis=0), scale, rtol=5 / np.sqrt(8000))
+    check_normal(sample[:, 1:] / scale[1:], 1)
+
+
+@each_kind
+def test_equal_scales_give_same_bits(kind):
+    """NumPy multiplies before or after it takes windows of the table."""
+    expected = draw(make_noise(kind, scale=0.3))
+    for scale in ([0.3] * N_FEATURES, np.full(N_FEATURES, 0.3, np.float32)):
+        assert_array_equal(draw(make_noise(kind, scale=scale)), expected)
+
+
+@each_kind
 def test_numpy_scale_gives_same_bits(kind):
     expected = draw(make_noise(kind, scale=0.3, clip=(0.1, 0.9)))
     for dtype in (np.float64, np.float32, np.longdouble):
@@ -143,7 +161,7 @@ def test_transformer_noise_is_normal():
     check_normal(GaussianNoise(0.3, random_state=0).fit_transform(np.zeros((2000, 100))), 0.3)
 
 
-def test_transformer_clips():
+def test_transformer_clips_its_result():
     X = np.full((200, 50), 0.5)
     free = GaussianNoise(1.0, random_state=0).fit_transform(X)
     clipped = GaussianNoise(1.0, clip=(0, 1), random_state=0).fit_transform(X)
@@ -154,7 +172,7 @@ def test_transformer_clips():
 
 
 @pytest.mark.parametrize(("dtype", "huge"), [(np.float32, 3e38), (np.float64, 1.79e308)])
-def test_transformer_overflows(dtype, huge):
+def test_overflow_of_transformer_is_refused(dtype, huge):
     noise = GaussianNoise(3e38, random_state=0)
     X = np.full((20, 5), huge, dtype)
     if dtype == np.float64:

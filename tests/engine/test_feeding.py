@@ -7,15 +7,33 @@ import pytest
 import tensorflow as tf
 from specs import make_spec
 
-from skae import DeepAutoencoder, DenoisingAutoencoder, GaussianNoise, MaskingNoise
+from skae import (
+    DeepAutoencoder,
+    DenoisingAutoencoder,
+    GaussianNoise,
+    MaskingNoise,
+    SaltAndPepperNoise,
+    SwapNoise,
+)
+from skae._corruption.epochs import epoch_noise
 from skae._engine import feeding
 from skae._engine.feeding import ResidentFeeder, make_feeder, on_accelerator, sender
 from skae._engine.limits import Limits
 from skae._rows.batches import Buffers, Feeder
 from skae._rows.rows import Rows
 from skae._training import fit
+from tests.corruption.cells import (
+    KINDS,
+    check_independent,
+    check_share,
+    check_uncorrelated,
+    check_uniform,
+    distances,
+    distinct_rows,
+)
 
 N_ROWS, N_FEATURES, BATCH, STEPS = 117, 6, 8, 5
+ZEROS = np.zeros((4000, 50))
 DEVICE = "/job:localhost/replica:0/task:0/device:CPU:0"
 
 
@@ -75,18 +93,19 @@ def test_resident_batches_match_a_feeder(rng, pad, weighted, dtype, with_targets
                     np.testing.assert_array_equal(array[counts], other[counts])
 
 
-def corrupted(corruption, seed=0, n_rows=4000):
-    """Corrupt zeros on the device."""
-    rows = Rows(np.zeros((n_rows, 50), np.float32), None, None, np.arange(n_rows))
+def corrupted(corruption, seed=0, X=ZEROS):
+    """Corrupt rows on the device, in their own order."""
+    rows = Rows(X.astype(np.float32), None, None, np.arange(len(X)))
     feeder = ResidentFeeder(program(20, batch_size=100), rows, corruption, sent_bytes=1 << 20)
-    chunks = copied(shuffled(feeder, seed))
-    assert all(not targets.any() for _, targets, *_ in chunks)
-    return np.concatenate([inputs for inputs, *_ in chunks])
+    chunks = copied(in_order(feeder, seed))
+    targets = np.concatenate([targets.reshape(-1, 50) for _, targets, *_ in chunks])
+    np.testing.assert_array_equal(targets, X.astype(np.float32))
+    return np.concatenate([inputs.reshape(-1, 50) for inputs, *_ in chunks])
 
 
 def test_noise_on_device_is_normal():
     """It is drawn again for each step."""
-    steps = corrupted(GaussianNoise(0.5)).reshape(40, -1)
+    steps = corrupted(GaussianNoise(0.5)).reshape(40, -1)  # of 100 rows each
     n = steps.size
     assert abs(steps.mean()) < 4 * 0.5 / np.sqrt(n)
     assert abs(steps.std() / 0.5 - 1) < 4 / np.sqrt(2 * n)
@@ -95,20 +114,103 @@ def test_noise_on_device_is_normal():
     assert np.abs(correlations).max() < 5 / np.sqrt(steps.shape[1])
 
 
-def test_masks_on_device_are_random():
+def test_device_scales_each_feature():
+    scale = np.linspace(0, 2, 50)
+    deviations = corrupted(GaussianNoise(scale)).std(axis=0)
+    np.testing.assert_allclose(deviations, scale, rtol=5 / np.sqrt(2 * 4000))
+
+
+def batches(corruption, X, make=ResidentFeeder, batch_size=100, pad=False):
+    """Return the clean and the corrupted rows of each mini-batch of an epoch, without padding."""
+    rows = Rows(X.astype(np.float32), None, None, np.arange(len(X)))
+    if make is ResidentFeeder:
+        feeder = ResidentFeeder(program(20, pad, batch_size=batch_size), rows, corruption, 1 << 20)
+    else:
+        noise = epoch_noise(corruption, *X.shape)
+        feeder = Feeder(rows, batch_size, 20, pad=pad, corruption=noise)
+    for inputs, targets, weight, _ in copied(shuffled(feeder, 0)):
+        for step, counts in enumerate(weight > 0):
+            if counts.any():
+                yield targets[step, counts], inputs[step, counts]
+
+
+def masks_on_device(corruption):
+    """Return which cells are replaced, for each mini-batch."""
+    pairs = batches(corruption, distinct_rows(4000, 50))
+    return np.array([clean != noisy for clean, noisy in pairs])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_cells_on_device_are_random(kind):
     """A share of the values is replaced, independently and again for each step."""
-    steps = corrupted(MaskingNoise(0.3, fill_value=7)).reshape(40, -1)
-    assert set(np.unique(steps)) == {0, 7}
-    masks = steps == 7
-    assert abs(masks.mean() - 0.3) < 4 * np.sqrt(0.3 * 0.7 / masks.size)
-    correlations = np.corrcoef(masks)[np.triu_indices(40, 1)]
-    assert np.abs(correlations).max() < 5 / np.sqrt(masks.shape[1])
+    masks = masks_on_device(kind(0.3, **KINDS[kind]))
+    check_share(masks.reshape(-1, 50), 0.3)
+    check_uncorrelated(masks.reshape(40, -1))
+    check_uncorrelated(masks.reshape(-1, 50).T)
 
 
-@pytest.mark.parametrize("corruption", [GaussianNoise(0.5), MaskingNoise(0.3, fill_value=1)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_device_has_rates_per_feature(kind):
+    fraction = np.linspace(0, 1, 50)
+    shares = masks_on_device(kind(fraction, **KINDS[kind])).mean(axis=(0, 1))
+    assert np.all(abs(shares - fraction) <= 5 * np.sqrt(fraction * (1 - fraction) / 4000))
+
+
+@pytest.mark.parametrize("kind", [MaskingNoise, SwapNoise])
+def test_device_replaces_groups_at_once(kind):
+    groups = [[0, 30], [7, 8, 9, 10]]
+    masks = masks_on_device(kind(0.3, groups=groups, **KINDS[kind])).reshape(-1, 50)
+    check_share(masks, 0.3)
+    for first, *others in groups:
+        for other in others:
+            np.testing.assert_array_equal(masks[:, other], masks[:, first])
+    alone = np.delete(np.arange(50), [30, 8, 9, 10])
+    check_uncorrelated(masks[:, alone].T)
+
+
+def test_salt_on_device_is_random():
+    noisy = corrupted(SaltAndPepperNoise(0.4, salt_vs_pepper=0.3, low=-1))
+    check_share(noisy == 1, 0.4 * 0.3)
+    check_share(noisy == -1, 0.4 * 0.7)
+
+
+@pytest.mark.parametrize("make", [ResidentFeeder, Feeder])
+@pytest.mark.parametrize("pad", [False, True])
+@pytest.mark.parametrize("n_rows", [6 * 25, 6 * 25 + 3])
+def test_donors_are_in_the_batch(make, pad, n_rows):
+    """They are the other rows of the mini-batch, all equally often, and never the padding."""
+    X = np.repeat(np.arange(n_rows)[:, None], 4000, axis=1)
+    groups = [[0, 1], [2, 3, 4]]
+    corruption = SwapNoise(1, groups=groups)
+    shifts = [distances(*pair) for pair in batches(corruption, X, make, batch_size=6, pad=pad)]
+    for batch in shifts:
+        check_uniform(batch, len(batch))
+        np.testing.assert_array_equal(batch[:, 0], batch[:, 1])
+        np.testing.assert_array_equal(batch[:, 2:4], batch[:, 3:5])
+    whole = np.array(shifts[:25])[..., 4:]
+    check_independent(whole[..., 1:], whole[..., :-1])
+    check_independent(whole[:, 1:], whole[:, :-1])
+    check_independent(whole[1:], whole[:-1])
+
+
+@pytest.mark.parametrize("make", [ResidentFeeder, Feeder])
+def test_batch_of_one_row_stays(make):
+    X = distinct_rows(7, 50)
+    *_, (clean, noisy) = batches(SwapNoise(1), X, make, batch_size=3)
+    np.testing.assert_array_equal(noisy, clean)
+    for clean, noisy in batches(SwapNoise(1), X, make, batch_size=1):
+        np.testing.assert_array_equal(noisy, clean)
+
+
+@pytest.mark.parametrize(
+    "corruption",
+    [GaussianNoise(0.5), MaskingNoise(0.3, fill_value=1), SaltAndPepperNoise(low=-1), SwapNoise()],
+)
 def test_seed_determines_corruption_on_device(corruption):
-    np.testing.assert_array_equal(corrupted(corruption), corrupted(corruption))
-    assert not np.array_equal(corrupted(corruption), corrupted(corruption, seed=1))
+    X = np.random.default_rng(0).random((4000, 50))
+    one, same, other = (corrupted(corruption, seed, X=X) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(one, same)
+    assert not np.array_equal(one, other)
 
 
 def test_noise_on_device_is_clipped():
@@ -149,7 +251,8 @@ def test_accelerator_keeps_rows_that_fit(rng):
     n_bytes = 4 * N_ROWS * N_FEATURES
     assert isinstance(make(rows, resident_bytes=n_bytes), ResidentFeeder)
     assert isinstance(make(rows, resident_bytes=n_bytes - 1), Feeder)
-    assert isinstance(make(rows, GaussianNoise()), ResidentFeeder)
+    for kind in (GaussianNoise, *KINDS):
+        assert isinstance(make(rows, kind()), ResidentFeeder)
     feeder = make(rows, OwnNoise())
     assert isinstance(feeder, Feeder)
     inputs, targets, *_ = next(shuffled(feeder, 0))

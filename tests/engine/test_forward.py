@@ -1,5 +1,7 @@
 """The arithmetic of a step against Keras, and against finite differences in NumPy."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from skae._engine.forward import Mode, WeightPacking, apply, run_forward
 from skae._engine.lookup.names import is_elementwise
 from skae._engine.losses import Batch, row_losses, sigmoid_cross_entropy, with_gradient
 from skae._engine.models import models_with_weights
-from skae._network.layers import Dense
+from skae._network.layers import Dense, Dropout
 from skae._objective.penalties import CodeL1, KernelL2
 
 STRENGTHS = {KernelL2(): 0.05, CodeL1(): 0.3}
@@ -83,13 +85,20 @@ def loss_and_gradients(program, batch):
 
 @pytest.mark.parametrize("jit", [False, True])
 @pytest.mark.parametrize("optimizer", ["adam", "muon"])
-@pytest.mark.parametrize("hidden", [(), (5,), (7, 5)])
+@pytest.mark.parametrize(
+    "network",
+    [
+        {"hidden_layer_sizes": ()},
+        {"hidden_layer_sizes": (5,)},
+        {"hidden_layer_sizes": (7, 5)},
+        {"hidden_layer_sizes": (5,), "shortcut": True},
+        {"hidden_layer_sizes": (7, 5), "shortcut": True, "code_activation": "tanh"},
+    ],
+)
 @pytest.mark.parametrize("loss", ["binary_crossentropy", "mean_squared_error", "log_cosh"])
-def test_gradients_match_keras(loss, hidden, optimizer, jit):
+def test_gradients_match_keras(loss, network, optimizer, jit):
     """The tape over Keras' own layers and loss gives the same loss and gradients."""
-    spec = make_spec(
-        hidden_layer_sizes=hidden, loss=loss, optimizer=optimizer, output_activation="sigmoid"
-    )
+    spec = make_spec(**network, loss=loss, optimizer=optimizer, output_activation="sigmoid")
     batch = make_batch(spec)
     model = models_with_weights(spec.network, random_weights(spec.network))[2]
     keras_loss = keras.losses.get(loss)
@@ -108,15 +117,23 @@ def numpy_loss(spec, weights, batch, masks):
     """Compute the mean loss in float64: squared error and penalties, with given dropout masks."""
     h, targets = (tensor.numpy().astype(np.float64) for tensor in (batch.inputs, batch.targets))
     codes, rest, masks = None, iter(weights), iter(masks)
-    for place, layer in enumerate(spec.network.layers):
+
+    def run(layer, h):
+        if isinstance(layer, Dropout):
+            return h * next(masks)
         if isinstance(layer, Dense):
             h = h @ next(rest) + next(rest)
-            h = np.tanh(h) if layer.activation == "tanh" else h
-        else:
-            h = h * next(masks)
+            return np.tanh(h) if layer.activation == "tanh" else h
+        *inner, last = layer.layers
+        h_inner = functools.reduce(lambda h, layer: run(layer, h), inner, h)
+        return h @ next(rest) + run(last, h_inner)
+
+    for place, layer in enumerate(spec.network.layers):
+        h = run(layer, h)
         codes = h if place == spec.network.n_encoder_layers - 1 else codes
+    kernels = [array for array in weights if array.ndim > 1]
     penalties = {
-        KernelL2(): sum(np.square(kernel).sum() for kernel in weights[::2]),
+        KernelL2(): sum(np.square(kernel).sum() for kernel in kernels),
         CodeL1(): np.abs(codes).sum(axis=1),
     }
     losses = np.square(h - targets).mean(axis=1)
@@ -148,7 +165,7 @@ def dropout_masks(network, n_rows, jit):
         return [
             apply(layer, [], tf.ones((n_rows, layer.n_inputs)), mode.at(place))
             for place, layer in enumerate(network.layers)
-            if not isinstance(layer, Dense)
+            if isinstance(layer, Dropout)
         ]
 
     return [mask.numpy().astype(np.float64) for mask in tf.function(compute, jit_compile=jit)()]
@@ -163,6 +180,8 @@ def dropout_masks(network, n_rows, jit):
         {"penalties": (KernelL2(),)},
         {"penalties": (CodeL1(),)},
         {"dropout": 0.4},
+        {"shortcut": True, "hidden_layer_sizes": (7, 5)},
+        {"shortcut": True, "penalties": (KernelL2(), CodeL1())},
         {"penalties": (KernelL2(), CodeL1()), "dropout": 0.4, "hidden_layer_sizes": (7, 5)},
     ],
 )
@@ -180,8 +199,11 @@ def test_gradients_match_finite_differences(changes, optimizer, jit):
     assert abs(expected[0]).max() > 1e-3
 
 
-def test_forward_returns_the_code():
-    spec = make_spec(hidden_layer_sizes=(7, 5), dropout=0.5, code_activation="tanh")
+@pytest.mark.parametrize("shortcut", [False, True])
+def test_forward_returns_the_code(shortcut):
+    spec = make_spec(
+        hidden_layer_sizes=(7, 5), dropout=0.5, code_activation="tanh", shortcut=shortcut
+    )
     weights, rows = random_weights(spec.network), make_batch(spec).inputs
     encoder, _, autoencoder = models_with_weights(spec.network, weights)
     outputs = run_forward(spec.network, list(map(tf.constant, weights)), rows)

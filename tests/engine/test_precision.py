@@ -193,7 +193,7 @@ def test_unseen_digits_keep_their_loss(make_autoencoder, X, kind):
     assert_allclose(scores["mixed_bfloat16"], scores["float32"], rtol=0.05)
 
 
-def test_policy_from_callback_is_for_next_fit(make_autoencoder, X):
+def test_policy_from_callback_comes_later(make_autoencoder, X):
     class Change(keras.callbacks.Callback):
         def on_train_begin(self, logs=None):
             keras.config.set_dtype_policy("float32")

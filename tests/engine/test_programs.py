@@ -9,7 +9,7 @@ from numpy.testing import assert_array_equal
 from specs import make_spec
 
 import skae
-from skae import DenoisingAutoencoder, MaskingNoise
+from skae import DenoisingAutoencoder, MaskingNoise, SwapNoise
 from skae._engine import cache as _cache
 from skae._engine.cache import Lease, ProgramCache
 from skae._engine.feeding import without_copy
@@ -49,6 +49,8 @@ def test_values_share_one_trace(cache, make_autoencoder, X):
     make_autoencoder(DenoisingAutoencoder, noise_scale=0.1).fit(X, X_val=X[:9])
     make_autoencoder(DenoisingAutoencoder, noise_scale=0.2, clip=None).fit(X, X_clean=X)
     make_autoencoder(DenoisingAutoencoder, corruption=MaskingNoise(0.1)).fit(X)
+    make_autoencoder(DenoisingAutoencoder, corruption=SwapNoise(np.linspace(0, 1, 64))).fit(X)
+    make_autoencoder(DenoisingAutoencoder, corruption=SwapNoise(groups=[[0, 1]])).fit(X)
     make_autoencoder(early_stopping=True, validation_fraction=0.3, tol=1.0).fit(X)
     make_autoencoder().partial_fit(X).partial_fit(X[:5])
     make_autoencoder(warm_start=True).fit(X).fit(X)
@@ -76,7 +78,7 @@ def test_grid_of_values_compiles_once(grid, limits, cache, make_autoencoder, X):
     assert len(losses) == len(grid)
 
 
-def test_numbers_of_rows_share_an_xla_trace(cache, make_autoencoder, X):
+def test_row_counts_share_xla_trace(cache, make_autoencoder, X):
     for n_rows in (300, 31, 160):
         with_limits(make_autoencoder(), XLA).fit(X[:n_rows])
 

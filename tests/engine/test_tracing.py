@@ -148,7 +148,7 @@ def test_working_functions_are_kept(X):
     assert np.isfinite(estimator.fit(X).history_["loss"]).all()
 
 
-def test_traced_shape_is_that_of_the_result():
+def test_traced_shape_equals_real_shape():
     assert traced_shape("activation", lambda h: h[:, :2], 1, (3, 5)) == (3, 2)
     assert traced_shape("loss", lambda y, z: tf.reduce_sum(z - y, axis=1), 2, (3, 5)) == (3,)
 

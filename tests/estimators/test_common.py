@@ -2,7 +2,14 @@
 
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skae import DeepAutoencoder, DenoisingAutoencoder, GaussianNoise, MaskingNoise
+from skae import (
+    DeepAutoencoder,
+    DenoisingAutoencoder,
+    GaussianNoise,
+    MaskingNoise,
+    SaltAndPepperNoise,
+    SwapNoise,
+)
 
 ESTIMATORS = [
     DeepAutoencoder(),
@@ -10,6 +17,8 @@ ESTIMATORS = [
     DenoisingAutoencoder(corruption=MaskingNoise()),
     GaussianNoise(),
     MaskingNoise(),
+    SwapNoise(),
+    SaltAndPepperNoise(),
 ]
 FLOAT32 = "compares at a relative 1e-7, more precisely than training in float32"
 EXPECTED = {

@@ -12,7 +12,7 @@ from sklearn.metrics import mean_squared_error
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
-from skae import DenoisingAutoencoder, GaussianNoise, MaskingNoise
+from skae import DenoisingAutoencoder, GaussianNoise, MaskingNoise, SaltAndPepperNoise, SwapNoise
 from skae._corruption import epochs
 from skae._engine.limits import Limits
 from tests.estimators.comparisons import (
@@ -24,14 +24,21 @@ from tests.estimators.comparisons import (
 )
 from tests.sources import limit_reads
 
-# With the parameter that is zero if nothing is corrupted.
-CORRUPTIONS = {"scale": GaussianNoise(0.3), "fraction": MaskingNoise(0.3)}
-each_corruption = pytest.mark.parametrize("amount", CORRUPTIONS)
+CORRUPTIONS = [GaussianNoise(0.3), MaskingNoise(0.3), SwapNoise(0.3), SaltAndPepperNoise(0.3)]
+each_corruption = pytest.mark.parametrize(
+    "prototype", CORRUPTIONS, ids=lambda corruption: type(corruption).__name__
+)
 
 
 @pytest.fixture
-def corruption(amount):
-    return clone(CORRUPTIONS[amount])
+def corruption(prototype):
+    return clone(prototype)
+
+
+@pytest.fixture
+def amount(corruption):
+    """The name of the parameter that is zero if nothing is corrupted."""
+    return "scale" if isinstance(corruption, GaussianNoise) else "fraction"
 
 
 @pytest.fixture
@@ -183,6 +190,27 @@ def test_grid_over_corruption_parameters(corruption, amount, make_denoiser, X):
     assert search.best_params_ == {name: 0.1}  # the clean rows are scored
     assert search.best_estimator_.get_params()[name] == 0.1
     assert corruption.get_params()[amount] == 0.3
+
+
+def test_grid_over_rates_per_feature(make_denoiser, X):
+    grid = {
+        "corruption__fraction": [0.9, [0.1] * 64, np.full(64, 0.5)],
+        "corruption__groups": [None, [[0, 1], [20, 21]]],
+    }
+    search = GridSearchCV(
+        make_denoiser(corruption=SwapNoise()), grid, cv=2, error_score="raise"
+    ).fit(X)
+    best = make_denoiser(corruption=SwapNoise([0.1] * 64)).fit(X)
+
+    assert search.best_params_["corruption__fraction"] == [0.1] * 64
+    if search.best_params_["corruption__groups"] is None:
+        assert_same_bits(search.best_estimator_, best, X)
+
+
+def test_list_of_rates_changes_no_bits(make_denoiser, X):
+    one, other = (make_denoiser(corruption=SwapNoise(rate)).fit(X) for rate in (0.3, [0.3] * 64))
+
+    assert_same_bits(one, other, X)
 
 
 def test_grid_over_corruptions(make_denoiser, X):
@@ -356,3 +384,11 @@ def test_partial_fit_takes_clean_rows(make_denoiser, X):
     at_once = make_denoiser(learning_rate_schedule="constant").fit(X, X_clean=1 - X)
 
     assert_same_bits(estimator, at_once, X)
+
+
+@pytest.mark.parametrize("paired", [False, True])
+def test_clean_validation_without_validation(paired):
+    X = np.random.default_rng(4).random((30, 3))
+    rows = {"X_clean": X} if paired else {}
+    with pytest.raises(ValueError, match="X_val_clean has no effect without X_val"):
+        DenoisingAutoencoder(2, epochs=1).fit(X, X_val_clean=X, **rows)

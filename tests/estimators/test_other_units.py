@@ -8,10 +8,11 @@ import pytest
 from scipy import sparse
 from sklearn import config_context
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, RobustScaler, StandardScaler
 
-from skae import DenoisingAutoencoder, GaussianNoise, MaskingNoise
+from skae import DeepAutoencoder, DenoisingAutoencoder, GaussianNoise, MaskingNoise
 from skae._estimators.other_units import warn_of_other_units
 from skae._rows.rows import Rows, all_rows
 from skae._rows.sources import Source
@@ -160,7 +161,7 @@ def test_sources_are_compared(tmp_path):
         assert len(compare(DIGITS / 16, X_val)) == 1
 
 
-def test_rows_of_weight_zero_do_not_count():
+def test_weight_zero_does_not_count():
     X = scaled(WINE)
     index = np.arange(0, 178, 2)
     X[1::2] *= 1e9
@@ -199,3 +200,29 @@ def test_pipeline_transforms_named_rows():
             warnings.filterwarnings("ignore", message=".*network", category=UserWarning)
             fitted = denoise(transform_input=list(NAMES))
     assert fitted.history_["val_loss"][-1] < 10
+
+
+@pytest.mark.parametrize("shift", [1e9, -1e8])
+@pytest.mark.parametrize("make", [np.array, sparse.csr_array])
+def test_lost_digits_are_named(shift, make):
+    X = np.random.default_rng(3).random((40, 3))
+    X[:, 1] += shift
+    with pytest.warns(UserWarning, match="column 1 are about .* cannot tell them apart"):
+        DeepAutoencoder(2, epochs=1, random_state=0).fit(make(X))
+
+
+def test_tiny_values_are_named():
+    X = np.random.default_rng(3).random((40, 3)) * 1e-200
+    with pytest.warns(UserWarning, match="at most .*e-201: float32.*Multiply them"):
+        DeepAutoencoder(2, epochs=1, random_state=0).fit(X)
+
+
+@pytest.mark.parametrize("column", [0.1 + 0.2, np.linspace(1e4, 1e4 + 1, 40), 0])
+def test_kept_digits_are_silent(column):
+    X = np.random.default_rng(3).random((40, 3))
+    X[:, 1] = column
+    X[7, 1] += 1e-17
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        DeepAutoencoder(2, epochs=1, random_state=0).fit(X)

@@ -14,7 +14,14 @@ from sklearn.multioutput import MultiOutputRegressor
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import FeatureUnion, make_pipeline
 
-from skae import DeepAutoencoder, DenoisingAutoencoder, GaussianNoise, MaskingNoise
+from skae import (
+    DeepAutoencoder,
+    DenoisingAutoencoder,
+    GaussianNoise,
+    MaskingNoise,
+    SaltAndPepperNoise,
+    SwapNoise,
+)
 from tests.estimators.comparisons import each_kind, refused
 
 FITTED = pytest.mark.parametrize("fitted", [False, True], ids=["unfitted", "fitted"])
@@ -111,6 +118,17 @@ def test_bad_parameters_are_refused(params, error, match, subject, X):
             r"corruption must be .*corrupt\(X, rng\); got 'mask",
         ),
         ({"corruption": MaskingNoise(2)}, ValueError, "fraction must be .* at most 1; got 2"),
+        ({"corruption": SwapNoise([0.1] * 3)}, ValueError, "fraction must be .* 64 features of X"),
+        (
+            {"corruption": SwapNoise(groups=[[9, 64]])},
+            ValueError,
+            r"groups\[0\]\[1\] must be .* 63",
+        ),
+        (
+            {"corruption": GaussianNoise([1])},
+            ValueError,
+            "scale must be .* 64 features of X; got 1",
+        ),
         ({"corruption": GaussianNoise(-1)}, ValueError, "scale must be a number of at least 0"),
         (
             {"corruption": MaskingNoise(), "noise_scale": 0.3},
@@ -299,7 +317,8 @@ def test_steps_get_arguments_of_fit(make_autoencoder, X):
 
 
 def test_noise_ignores_any_y(X):
-    for transformer in (GaussianNoise(random_state=0), MaskingNoise(random_state=0)):
+    for kind in (GaussianNoise, MaskingNoise, SwapNoise, SaltAndPepperNoise):
+        transformer = kind(random_state=0)
         assert_array_equal(transformer.fit(X, X).transform(X), transformer.fit_transform(X, X / 2))
 
 
@@ -407,3 +426,20 @@ def test_other_optimizer_resets_its_state(make_autoencoder, X):
     fresh.set_params(optimizer="adamax").partial_fit(X)
 
     assert_array_equal(switched.transform(X), fresh.transform(X))
+
+
+@pytest.mark.parametrize("weight", [2.0, "balanced", ["a"] * 30, np.ones(30) * 1j])
+def test_weights_are_named(weight):
+    X = np.random.default_rng(4).random((30, 3))
+    with pytest.raises(ValueError, match=r"sample_weight must be numbers of shape \(n_samples,\)"):
+        DeepAutoencoder(2, epochs=1).fit(X, sample_weight=weight)
+
+
+def test_codes_in_another_order():
+    X = np.random.default_rng(4).random((30, 3))
+    fitted = DeepAutoencoder(2, epochs=1).set_output(transform="pandas").fit(X)
+    codes = fitted.transform(X)
+
+    assert fitted.inverse_transform(codes).shape == X.shape
+    with pytest.raises(ValueError, match="X must have the columns of transform, in the same order"):
+        fitted.inverse_transform(codes[codes.columns[::-1]])

@@ -21,8 +21,9 @@ from skae._interop.keras_callbacks import KerasCallbacks
 from skae._rows.batches import Feeder
 from skae._rows.rows import Rows
 from skae._training.checkpoint import Checkpoint
-from skae._training.fit import initial_weights, train
+from skae._training.fit import train
 from skae._training.plan import Plan
+from skae._training.start import initial_weights
 from tests.specs import make_spec
 
 C = keras.callbacks
@@ -37,7 +38,7 @@ NETWORK = SPEC.network
 def fit_with_keras(X, X_val, callbacks):
     model = keras.Sequential(
         [keras.Input((64,))]
-        + [keras.layers.Dense(layer.n_outputs, layer.activation) for layer in NETWORK.dense]
+        + [keras.layers.Dense(layer.n_outputs, layer.activation) for layer in NETWORK.trained]
     )
     model.set_weights(initial_weights(NETWORK, SEED))
     model.compile(keras.optimizers.Adam(RATE), SPEC.objective.loss, metrics=[*SPEC.metrics])

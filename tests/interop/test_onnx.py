@@ -98,7 +98,7 @@ def test_activations_give_same_results(activation, dtype):
 @pytest.mark.parametrize(
     "method", ["transform", "inverse_transform", "reconstruct", "score_samples"]
 )
-def test_dropout_vanishes(method, dtype, make_autoencoder, X):
+def test_dropout_is_not_converted(method, dtype, make_autoencoder, X):
     """Dropout acts in training only, and the graph has no node for it."""
     estimator = make_autoencoder(dropout=0.2, epochs=1).fit(X)
     rows = (estimator.transform(X) if method == "inverse_transform" else X).astype(dtype)
@@ -209,3 +209,17 @@ def test_conversion_needs_no_tensorflow(fitted, X, tmp_path):
     assert_allclose(
         session.run(None, {"X": X})[0], fitted[DeepAutoencoder].reconstruct(X), atol=1e-5
     )
+
+
+@each_dtype
+@pytest.mark.parametrize("init", ["random", "pca"])
+@pytest.mark.parametrize("features", ["code", "hidden", "all"])
+def test_features_are_in_the_graph(init, features, dtype, make_autoencoder, X):
+    X = X.astype(dtype)
+    estimator = make_autoencoder(init=init, features=features, hidden_layer_sizes=(7, 5)).fit(X)
+    rows = estimator.transform(X)
+    assert_allclose(run(skl2onnx.to_onnx(estimator, X[:1]), X), rows, atol=1e-5)
+    if (init, features) != ("pca", "hidden"):
+        options = {id(estimator): {"method": "inverse_transform"}}
+        model = skl2onnx.to_onnx(estimator, rows[:1], options=options)
+        assert_allclose(run(model, rows), estimator.reconstruct(X), atol=1e-5)

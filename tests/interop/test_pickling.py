@@ -16,7 +16,14 @@ from numpy.testing import assert_array_equal
 from sklearn.base import clone
 
 import skae
-from skae import DeepAutoencoder, DenoisingAutoencoder, GaussianNoise, MaskingNoise
+from skae import (
+    DeepAutoencoder,
+    DenoisingAutoencoder,
+    GaussianNoise,
+    MaskingNoise,
+    SaltAndPepperNoise,
+    SwapNoise,
+)
 
 
 def through_pickle(estimator, tmp_path):
@@ -203,6 +210,8 @@ CONTENTS = FITTED | {
     "own functions": fit_with_own_functions,
     "noise": lambda make_autoencoder, X: GaussianNoise(0.1, random_state=0).fit(X),
     "masking": lambda make_autoencoder, X: MaskingNoise(0.1, random_state=0).fit(X),
+    "swap": lambda make_autoencoder, X: SwapNoise([0.1] * X.shape[1], groups=[[0, 1]]).fit(X),
+    "salt and pepper": lambda make_autoencoder, X: SaltAndPepperNoise(random_state=0).fit(X),
 }
 
 

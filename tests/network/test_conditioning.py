@@ -10,19 +10,19 @@ from skae._network.spec import mirrored
 from skae._rows.rows import Rows, all_rows
 
 
-@pytest.fixture
-def network():
+@pytest.fixture(params=[False, True], ids=["chain", "shortcut"])
+def network(request):
     options = {"activation": "tanh", "code_activation": "linear", "output_activation": "linear"}
-    spec = mirrored(3, (5,), 2, **options)
+    spec = mirrored(3, (5, 4), 2, **options, shortcut=request.param)
     rng = np.random.default_rng(0)
-    weights = [rng.normal(size=shape).astype(np.float32) for shape in spec.shapes]
+    weights = [rng.normal(0, 0.5, shape).astype(np.float32) for shape in spec.shapes]
     return Network(spec, weights, fallback=None)
 
 
 def test_folding_moves_units_into_weights(network):
     X = np.random.default_rng(1).normal([5, -2, 0.1], 0.01, (20, 3))
     conditioning = Conditioning(X.mean(axis=0), 0.01, degree=2)
-    folded = Network(network.spec, conditioning.fold(network.weights), fallback=None)
+    folded = Network(network.spec, conditioning.fold(network.spec, network.weights), fallback=None)
     Z = (X - X.mean(axis=0)) / 0.01
 
     assert_allclose(folded.encode(X), network.encode(Z), atol=1e-3)
@@ -34,9 +34,9 @@ def test_folding_moves_units_into_weights(network):
 def test_unfold_reverses_fold(network):
     conditioning = Conditioning(np.array([5, -2, 0.1]), 0.01, degree=2)
 
-    for weight, same in zip(
-        network.weights, conditioning.unfold(conditioning.fold(network.weights)), strict=True
-    ):
+    folded = conditioning.fold(network.spec, network.weights)
+    unfolded = conditioning.unfold(network.spec, folded)
+    for weight, same in zip(network.weights, unfolded, strict=True):
         assert_allclose(same, weight, rtol=1e-4, atol=1e-4)
 
 

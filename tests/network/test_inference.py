@@ -160,7 +160,7 @@ def test_infinite_row_is_refused(bad, form, make_autoencoder, X):
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.25])
-def test_mirrored_network(dropout):
+def test_decoder_mirrors_the_encoder(dropout):
     """The decoder mirrors the encoder, with dropout after each hidden layer."""
     spec = mirrored(
         9, (7, 5), 3, activation="relu", code_activation="tanh", output_activation="sigmoid",
@@ -175,12 +175,26 @@ def test_mirrored_network(dropout):
         found = [place for place, layer in enumerate(half) if isinstance(layer, Dropout)]
         assert found == places
     assert spec.is_random is bool(dropout)
-    assert spec.dense_encoder == [Dense(9, 7, "relu"), Dense(7, 5, "relu"), Dense(5, 3, "tanh")]
+    assert spec.trained_encoder == (Dense(9, 7, "relu"), Dense(7, 5, "relu"), Dense(5, 3, "tanh"))
     assert spec.shapes == [(9, 7), (7,), (7, 5), (5,), (5, 3), (3,), (3, 5), (5,), (5, 7), (7,),
                            (7, 9), (9,)]  # fmt: skip
     by_layer = spec.by_layer(spec.shapes)
     assert [len(items) for items in by_layer] == [len(layer.shapes) for layer in spec.layers]
     assert list(itertools.chain(*by_layer)) == spec.shapes
+
+
+def test_shortcut_is_beside_hidden_layers():
+    """The widths and activations are those of a chain; dropout is not in the linear path."""
+    options = {"activation": "relu", "code_activation": "tanh", "output_activation": "sigmoid"}
+    chain = mirrored(9, (7, 5), 3, **options, dropout=0.25)
+    spec = mirrored(9, (7, 5), 3, **options, dropout=0.25, shortcut=True)
+    assert (spec.widths, spec.activations) == (chain.widths, chain.activations)
+    assert (spec.n_features, spec.n_components, spec.is_random) == (9, 3, True)
+    assert sorted(spec.shapes) == sorted([*chain.shapes, (9, 3), (3, 9)])
+    assert spec.flops == chain.flops + 2 * 2 * 9 * 3
+    code = spec.layers[0]
+    assert [type(layer) for layer in code.layers] == [Dense, Dropout, Dense, Dropout, Dense]
+    assert code.layers[-1].activation == "linear"
 
 
 def test_flops_count_products():

@@ -109,7 +109,7 @@ def test_floor_encodes_with_three_products(monkeypatch):
     np.testing.assert_allclose(products.encode(), X @ first @ second @ third, rtol=1e-4, atol=1e-2)
 
 
-def test_floor_takes_every_product_of_a_step(monkeypatch):
+def test_floor_takes_every_product(monkeypatch):
     shapes = []
 
     def matmul(a, b, out):

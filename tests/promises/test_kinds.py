@@ -22,6 +22,8 @@ from skae import (
     MaskingNoise,
     ReconstructionDisplay,
     ReconstructionErrorDisplay,
+    SaltAndPepperNoise,
+    SwapNoise,
 )
 from skae._estimators.parameters import check_parameters
 from skae.datasets import load_mnist
@@ -42,6 +44,8 @@ SHARED = {
     "activation": (KERAS, ["relu", abs]),
     "code_activation": (KERAS, ["relu", abs]),
     "output_activation": (KERAS, ["auto", "linear", abs]),
+    "init": (["PCA", "zeros", "", True, 3, *OBJECTS], ["pca", "random"]),
+    "features": (["codes", "", True, 3, ["code"], *OBJECTS], ["code", "hidden", "all"]),
     "dropout": ([*NUMBERS, 1, 1.0, "auto"], [0, 0.5, np.float16(0.5), Fraction(1, 3)]),
     "alpha": ([*NUMBERS, "auto"], [0, 1e-3, np.float32(2)]),
     "code_penalty": ([*NUMBERS, "auto"], [0, 1e-3, np.float32(2)]),
@@ -69,6 +73,10 @@ SHARED = {
     "verbose": ([-1, 1.0, "no", nan, *OBJECTS], [0, 2, True, np.False_]),
 }
 CLIPS = [(1, 0), (0, nan), "01", (False, 5), {0, 1}, (0, "1"), ((0, 1), (2, 3)), 3, *OBJECTS[1:-1]]
+PER_FEATURE = [[0.5] * 64, (1,) * 64, np.linspace(0, 1, 64)]
+FRACTIONS = ([*NUMBERS, 1.5], [0, 1, np.float32(0.5), *PER_FEATURE])
+VALUES = ["mean", nan, inf, 1e300, True, *OBJECTS]
+GROUPS = (["one", 3, True, [True], [[64]], {4}, *OBJECTS[1:]], [None, [], [[0, 1], range(2, 5)]])
 PARAMETERS = {
     DeepAutoencoder: SHARED,
     DenoisingAutoencoder: SHARED
@@ -78,13 +86,26 @@ PARAMETERS = {
         "clip": (["Auto", *CLIPS], ["auto", None, (0, 1), [-inf, 0], np.array([0, 1.0])]),
     },
     GaussianNoise: {
-        "scale": (NUMBERS, [0, 0.5, np.float32(1)]),
+        "scale": (NUMBERS, [0, 0.5, np.float32(1), *PER_FEATURE]),
         "clip": (["auto", *CLIPS], [None, (0, 1), [-inf, 0]]),
         "random_state": SHARED["random_state"],
     },
     MaskingNoise: {
-        "fraction": ([*NUMBERS, 1.5], [0, 1, np.float32(0.5)]),
-        "fill_value": (["mean", nan, inf, 1e300, True, *OBJECTS], [-1, 0, np.float32(2)]),
+        "fraction": FRACTIONS,
+        "fill_value": (VALUES, [-1, 0, np.float32(2)]),
+        "groups": GROUPS,
+        "random_state": SHARED["random_state"],
+    },
+    SwapNoise: {
+        "fraction": FRACTIONS,
+        "groups": GROUPS,
+        "random_state": SHARED["random_state"],
+    },
+    SaltAndPepperNoise: {
+        "fraction": FRACTIONS,
+        "salt_vs_pepper": ([*NUMBERS, 1.5], [0, 1, np.float32(0.5)]),
+        "low": (VALUES, [-1, 0, np.float32(1), *PER_FEATURE]),
+        "high": (VALUES, [3, 0, np.float32(1), *PER_FEATURE]),
         "random_state": SHARED["random_state"],
     },
 }
@@ -103,7 +124,7 @@ def test_table_has_every_parameter(kind):
 
 @pytest.mark.parametrize(("kind", "name", "value"), CASES)
 def test_wrong_kind_is_refused(kind, name, value, X):
-    refused(kind(**{name: value}), (TypeError, ValueError), rf"^{name} must ", X)
+    refused(kind(**{name: value}), (TypeError, ValueError), rf"^{name}(\[\d\])* must ", X)
 
 
 @pytest.mark.parametrize("kind", PARAMETERS)
@@ -230,7 +251,7 @@ def test_wrong_argument_of_latent_space(name, value, plane, X):
 
 
 @pytest.mark.parametrize("value", [-0.1, "high", nan, True, [0.1]])
-def test_wrong_threshold(value):
+def test_wrong_threshold_is_refused(value):
     with pytest.raises((TypeError, ValueError), match="threshold must be"):
         ReconstructionErrorDisplay.from_predictions([0.1, 0.2], threshold=value)
 

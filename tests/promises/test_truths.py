@@ -18,9 +18,10 @@ from skae._network.inference import Network
 from skae._network.layers import Dense
 from skae._network.spec import NetworkSpec
 from skae._rows.rows import Rows
-from skae._training.fit import initial_weights, train
+from skae._training.fit import train
 from skae._training.plan import Plan, State
 from skae._training.seeds import Stream, generator
+from skae._training.start import initial_weights
 from tests.specs import make_spec
 
 N_ROWS, N_FEATURES, BATCH, SEED = 40, 6, 16, 1  # the last batch has 8 rows

@@ -139,7 +139,7 @@ def test_take_rows_from_any_storage(stored):
 
 
 @pytest.mark.parametrize("shape", [(3,), (5, 7), (2, 3, 784)])
-def test_aligned_zeros(shape):
+def test_buffers_are_aligned_zeros(shape):
     buffer = aligned_zeros(shape)
 
     assert buffer.ctypes.data % ALIGNMENT == 0

@@ -25,7 +25,7 @@ def test_finite_rows_pass(dtype):
 
 
 @pytest.mark.parametrize("dtype", [int, bool, np.uint8])
-def test_integers_pass(dtype):
+def test_integers_are_always_finite(dtype):
     check_finite("X", X.astype(dtype))
 
 
@@ -49,7 +49,7 @@ def test_results_name_the_row(value):
         check_results(scores, 0)
 
 
-def test_is_finite():
+def test_large_numbers_are_finite():
     with np.errstate(over="ignore", invalid="ignore"):
         assert is_finite(X)
         assert is_finite(np.full(3, 1e300))

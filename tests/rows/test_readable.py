@@ -14,7 +14,7 @@ from scipy import sparse
 from sklearn import config_context
 from sklearn.utils import check_array
 
-from skae import DeepAutoencoder, DenoisingAutoencoder, GaussianNoise, MaskingNoise
+from skae import DeepAutoencoder, DenoisingAutoencoder, GaussianNoise, SwapNoise
 from skae._rows.dtypes import ROW_FORMAT, check_dtype, output_dtype
 from skae._rows.readable import readable
 
@@ -184,7 +184,7 @@ def test_own_errors_are_kept():
     assert raised.value is error
 
 
-@pytest.mark.parametrize("kind", [GaussianNoise, MaskingNoise, DeepAutoencoder])
+@pytest.mark.parametrize("kind", [GaussianNoise, SwapNoise, DeepAutoencoder])
 def test_every_estimator_explains(kind):
     for rows, match in (
         (TEXTS["polars"], "OneHotEncoder"),
@@ -262,3 +262,17 @@ def test_mapped_float32_in_either_byte_order(fitted, tmp_path):
     rows = np.load(tmp_path / "X.npy", mmap_mode="r")
 
     assert_array_equal(fitted.transform(rows), fitted.transform(X.astype("f4")), strict=True)
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        ([[1.0, 2.0], [3.0]], "rows of the same length; got rows of 1 to 2 values"),
+        (((1,), (2, 3, 4)), "rows of 1 to 3 values"),
+        (np.zeros(4, [("a", float), ("b", float)]), "structured array.*DataFrame"),
+        ([[1, 10**400], [2, 3]], "fit float64; got a larger one in column 1"),
+    ],
+)
+def test_other_shapes_are_refused(X, message):
+    with pytest.raises(ValueError, match=message):
+        DeepAutoencoder(2, epochs=1).fit(X)

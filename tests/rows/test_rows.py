@@ -16,7 +16,7 @@ def make_source():
     return Source(CallingRows(X, lambda: None), "X")
 
 
-def test_all_rows():
+def test_all_rows_are_numbered():
     assert_array_equal(all_rows(X), np.arange(20))
     assert all_rows(make_source()) == range(20)
 

@@ -133,7 +133,7 @@ def test_dtype_is_kept(tmp_path, dtype):
     assert source.dtype == dtype
 
 
-def test_data_in_memory_is_not_a_source(tmp_path):
+def test_memory_is_not_a_source(tmp_path):
     pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
     frame = pandas.DataFrame(X, columns=["dtype", *"abcdef"])
     for data in (X, X.tolist(), sparse.csr_array(X), frame, polars.from_pandas(frame)):
@@ -181,7 +181,7 @@ def test_only_small_sources_are_loaded():
     assert load_small(large) is large
 
 
-def test_default_limits():
+def test_default_limits_of_sources():
     source = Source(CountingStorage(), "X")
 
     assert source.limits == ReadLimits(block_values=1 << 18, buffer_values=1 << 25)

@@ -36,7 +36,7 @@ def test_folds_make_the_same_choice():
 
 
 @pytest.mark.parametrize("scaler", [MinMaxScaler(feature_range=(-1, 1)), MaxAbsScaler()])
-def test_scaled_rows_are_in_range_of_tanh(scaler):
+def test_scaled_rows_suit_tanh(scaler):
     form = ACTIVATIONS["tanh"]
     for X in tables():
         assert ValueRange(scaler.fit_transform(X)).within(form.low, form.high)

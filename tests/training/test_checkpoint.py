@@ -19,7 +19,7 @@ from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
 from sklearn.model_selection import GridSearchCV
 
 import skae
-from skae import DeepAutoencoder, DenoisingAutoencoder, GaussianNoise
+from skae import DeepAutoencoder, DenoisingAutoencoder, GaussianNoise, SwapNoise
 from skae._estimators import fitting
 from skae._training.checkpoint import HEAD_BYTES, Checkpoint
 from skae._training.identity import describe_value
@@ -381,6 +381,23 @@ def test_nested_parameters_are_compared():
     first, same = (describe_value(GaussianNoise(clip=(0, 1))) for _ in range(2))
 
     assert first == same != describe_value(GaussianNoise(clip=(0, 2)))
+
+
+@pytest.mark.parametrize("form", [list, tuple, np.array])
+def test_nested_lists_are_compared(form):
+    """The rates and the groups of a corruption count, and whether it is fitted does not."""
+    noise = SwapNoise(form([0.1, 0.2]), groups=[form([0, 1])])
+    others = [
+        SwapNoise(form([0.1, 0.3]), groups=[form([0, 1])]),
+        SwapNoise(form([0.1, 0.2]), groups=[form([0, 2])]),
+        SwapNoise(form([0.1, 0.2]), groups=[range(2, 3)]),
+        SwapNoise(form([0.1, 0.2]), groups=[range(1)]),
+    ]
+    descriptions = [json.dumps(describe_value(value)) for value in (noise, *others)]
+
+    assert len(set(descriptions)) == 5
+    assert describe_value(clone(noise)) == describe_value(noise)
+    assert describe_value(SwapNoise().fit(np.eye(3))) == describe_value(SwapNoise())
 
 
 # ---------------------------------------------------------------------- real kills

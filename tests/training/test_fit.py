@@ -15,9 +15,10 @@ from skae._engine.limits import Limits
 from skae._engine.muon import Muon
 from skae._network.spec import mirrored
 from skae._rows.rows import Rows
-from skae._training.fit import initial_weights, train
+from skae._training.fit import train
 from skae._training.plan import Plan, columns
 from skae._training.seeds import Stream, generator
+from skae._training.start import initial_weights
 from skae._training.watchers.base import Watcher
 from tests.specs import make_spec
 
@@ -62,7 +63,7 @@ def fit_with_keras(spec, X, optimizer, **compile_kwargs):
     """Train with ``Model.fit``, on the batches that skae draws for each epoch."""
     model = keras.Sequential(
         [keras.Input((N_FEATURES,))]
-        + [keras.layers.Dense(layer.n_outputs, layer.activation) for layer in spec.network.dense]
+        + [keras.layers.Dense(layer.n_outputs, layer.activation) for layer in spec.network.trained]
     )
     model.set_weights(initial_weights(spec.network, SEED))
     model.compile(optimizer, spec.objective.loss, run_eagerly=True, **compile_kwargs)

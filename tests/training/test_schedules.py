@@ -37,7 +37,7 @@ def test_cosine_falls_to_zero():
     assert_allclose(rates, 1 + np.cos(np.pi * np.arange(1000) / 1000), rtol=1e-5, atol=1e-6)
 
 
-def test_constant_stays():
+def test_constant_rate_stays():
     assert_array_equal(learning_rates("constant", 0.5, 7, 3, 100), np.full(3, 0.5, np.float32))
 
 

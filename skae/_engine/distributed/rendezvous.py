@@ -73,14 +73,8 @@ def wait_for_workers(timeout: float = 600.0, *, cluster_resolver: Any = None) ->
     names, me = list(addresses), f"{resolver.task_type} {resolver.task_id}"
     if me not in names or len(names) == 1:  # an evaluator, or the only worker
         return
-    deadline = time.monotonic() + timeout
-    number, (host, port) = names.index(me), _host_and_port(names[0], addresses[names[0]])
-    missing = (
-        _follow(host, port, number, len(names), deadline)
-        if number
-        else _lead(port, len(names), deadline)
-    )
-    if missing:
+    first = _host_and_port(names[0], addresses[names[0]])
+    if missing := meet(first, names.index(me), len(names), timeout):
         who = ", ".join(f"{names[i]} ({addresses[names[i]]})" for i in missing)
         raise TimeoutError(
             f"{len(missing)} of {len(names)} workers did not connect within {timeout:g} s: {who}. "
@@ -88,6 +82,30 @@ def wait_for_workers(timeout: float = 600.0, *, cluster_resolver: Any = None) ->
             f"wait_for_workers, and can reach {names[0]} at {addresses[names[0]]}. Then start all "
             "workers again."
         )
+
+
+def meet(
+    first: tuple[str, int], number: int, n_workers: int, timeout: float, patience: float = PATIENCE
+) -> list[int]:
+    """Meet the other workers; return the numbers of those that are missing after ``timeout``.
+
+    Parameters
+    ----------
+    first : tuple of (str, int)
+        Host and port of the first worker.
+    number : int
+        The number of this worker, from 0.
+    n_workers : int
+        The number of workers.
+    timeout : float
+        Seconds to wait for the others.
+    patience : float, default=PATIENCE
+        Seconds after which a worker that does not answer counts as missing.
+    """
+    deadline = time.monotonic() + timeout
+    if number:
+        return _follow(first, number, n_workers, deadline, patience)
+    return _lead(first[1], n_workers, deadline, patience)
 
 
 def _addresses(cluster: Any) -> dict[str, str]:
@@ -107,7 +125,7 @@ def _host_and_port(name: str, address: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def _lead(port: int, n_workers: int, deadline: float) -> list[int]:
+def _lead(port: int, n_workers: int, deadline: float, patience: float) -> list[int]:
     """Act as the first worker: let the others continue when all have connected.
 
     Return the numbers of the workers that are missing at the deadline.
@@ -118,8 +136,8 @@ def _lead(port: int, n_workers: int, deadline: float) -> list[int]:
         listener.settimeout(PAUSE)
         try:
             while True:
-                _admit(listener, present, n_workers)
-                _ask(present, expected - present.keys())
+                _admit(listener, present, n_workers, patience)
+                _ask(present, expected - present.keys(), patience)
                 missing = expected - present.keys()
                 if not missing:
                     for peer in present.values():
@@ -140,7 +158,9 @@ def _listen(port: int, n_workers: int) -> socket.socket:
     return socket.create_server(("", port), backlog=n_workers)
 
 
-def _admit(listener: socket.socket, present: dict[int, socket.socket], n_workers: int) -> None:
+def _admit(
+    listener: socket.socket, present: dict[int, socket.socket], n_workers: int, patience: float
+) -> None:
     """Add a worker if one connects.
 
     Connections with another greeting, or with the number of a worker that is present, are closed.
@@ -149,7 +169,7 @@ def _admit(listener: socket.socket, present: dict[int, socket.socket], n_workers
         peer, _ = listener.accept()
     except (TimeoutError, ConnectionError):
         return
-    peer.settimeout(PATIENCE)
+    peer.settimeout(patience)
     with contextlib.suppress(OSError), peer.makefile("rb") as lines:
         greeting = lines.readline(64)
         for number in range(1, n_workers):
@@ -159,12 +179,12 @@ def _admit(listener: socket.socket, present: dict[int, socket.socket], n_workers
     peer.close()
 
 
-def _ask(present: dict[int, socket.socket], missing: set[int]) -> None:
+def _ask(present: dict[int, socket.socket], missing: set[int], patience: float) -> None:
     """Tell the present workers which ones are missing; remove those that do not answer."""
     for peer in present.values():
         with contextlib.suppress(OSError):
             peer.sendall(MISSING + " ".join(map(str, sorted(missing))).encode() + b"\n")
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + patience
     for number, peer in list(present.items()):
         answer = b""
         with contextlib.suppress(OSError):
@@ -174,7 +194,9 @@ def _ask(present: dict[int, socket.socket], missing: set[int]) -> None:
             present.pop(number).close()
 
 
-def _follow(host: str, port: int, number: int, n_workers: int, deadline: float) -> list[int]:
+def _follow(
+    first: tuple[str, int], number: int, n_workers: int, deadline: float, patience: float
+) -> list[int]:
     """Act as another worker: answer the first one until it lets this worker continue.
 
     Return the numbers of the workers that are missing at the deadline.
@@ -183,7 +205,7 @@ def _follow(host: str, port: int, number: int, n_workers: int, deadline: float) 
     while (left := deadline - time.monotonic()) > 0:
         try:
             with (
-                socket.create_connection((host, port), timeout=min(left, PATIENCE)) as peer,
+                socket.create_connection(first, timeout=min(left, patience)) as peer,
                 peer.makefile("rb") as lines,
             ):
                 peer.sendall(_greeting(number, n_workers))
@@ -195,7 +217,7 @@ def _follow(host: str, port: int, number: int, n_workers: int, deadline: float) 
                         return sorted(missing)
                     # After an answer, the first worker may let this one continue at any time.  It
                     # first waits for the answers of the others, so wait for longer than it does.
-                    peer.settimeout(3 * PATIENCE)
+                    peer.settimeout(3 * patience)
                     peer.sendall(b".")
                 return []
         except OSError:

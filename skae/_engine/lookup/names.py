@@ -162,7 +162,7 @@ def check_option(name: str, option: Any, optimizer: Any, loss: Any) -> None:
     kind = optimizer_class(value) if target == "optimizer" else loss_class(value)
     if kind is None or not (isinstance(value, str) or inspect.isclass(value)):
         raise ValueError(
-            f"{name} needs {target} to be a name or a class; got {target}={value!r}: set the "
+            f"{name} needs {target} to be a name or a class; got {target}={thaw(value)!r}: set the "
             "parameter when you make this object, or pass its class."
         )
     defaults = _arguments(kind)
@@ -206,7 +206,7 @@ def check_activation(name: str, value: Any) -> None:
     except (ValueError, TypeError) as error:
         raise ValueError(
             f"{name} must be the name of a Keras activation or a function; "
-            f"got {value!r}.{did_you_mean(value, ACTIVATIONS)}"
+            f"got {thaw(value)!r}.{did_you_mean(value, ACTIVATIONS)}"
         ) from error
 
 
@@ -255,7 +255,7 @@ def eager_activation(activation: Activation) -> Callable[[Array], Array]:
 
 def check_names(spec: ProgramSpec) -> None:
     """Refuse names and options in the spec that Keras does not know."""
-    for name, layer in zip(activation_parameters(spec.network), spec.network.dense, strict=True):
+    for name, layer in zip(activation_parameters(spec.network), spec.network.trained, strict=True):
         check_activation(name, layer.activation)
     loss = spec.objective.loss
     optimizer_class(spec.optimizer)

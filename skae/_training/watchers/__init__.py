@@ -1,4 +1,4 @@
-"""Objects that are told about a fit, and may end it.
+"""Objects that are told about a fit, and may end it: early stopping, progress and others.
 
-This folder may import what _training may import.
+May import what _training may.
 """

@@ -35,6 +35,9 @@ class Running(Protocol):
     def rates(self) -> Rates:
         """The learning rates, which a watcher may scale."""
 
+    def validation_loss(self) -> float:
+        """Return the loss of the current weights on the validation rows."""
+
     def weights(self) -> list[Floats]:
         """Copy the current weights."""
 

@@ -11,6 +11,8 @@ from skae._typing import Floats
 class EarlyStopping(Watcher):
     """End training when the validation loss no longer falls, and keep the best weights.
 
+    The weights before the first epoch count, too: those of PCA, or those of the fit before.
+
     Parameters
     ----------
     patience : int
@@ -26,6 +28,7 @@ class EarlyStopping(Watcher):
 
     def begin(self, fit: Running) -> None:
         self.fit = fit
+        self.best_loss, self.best_weights = fit.validation_loss(), fit.weights()
 
     def end_epoch(self, epoch: int, record: dict[str, float]) -> bool:
         loss = record["val_loss"]

@@ -1,0 +1,164 @@
+"""A network that starts at PCA, against scikit-learn's PCA."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from sklearn.datasets import load_breast_cancer, load_digits
+from sklearn.decomposition import PCA
+from sklearn.preprocessing import scale
+from specs import make_spec
+
+from skae import DeepAutoencoder, DenoisingAutoencoder
+from skae._network.conditioning import Conditioning
+from skae._network.inference import Network
+from skae._rows.rows import Rows, all_rows
+from skae._rows.sources import Source
+from skae._training.plan import Plan
+from skae._training.start import starting_weights
+
+CANCER = scale(load_breast_cancer().data)
+DIGITS = load_digits().data / 16
+
+
+def start(X, n_components, *, targets=None, weight=None, plan=None, **network):
+    """Return the untrained network for rows."""
+    changes = {"hidden_layer_sizes": (7, 5), "shortcut": True, "n_features": X.shape[1]} | network
+    spec = make_spec(n_components=n_components, **changes)
+    plan = {"epochs": 1, "optimizer": "adam", "learning_rate": "auto", "schedule": "constant",
+            "seed": 0, "init": "pca"} | (plan or {})  # fmt: skip
+    rows = Rows(X, targets, weight, all_rows(X))
+    return Network(spec.network, starting_weights(spec, rows, Plan(**plan)), fallback=None)
+
+
+def pca_error(X, n_components, of=None):
+    pca = PCA(n_components).fit(X if of is None else of)
+    return np.mean((X - pca.inverse_transform(pca.transform(X))) ** 2)
+
+
+def error(network, X):
+    return -np.mean(network.scores(X))
+
+
+@pytest.mark.parametrize("hidden", [(), (5,), (16, 8)])
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_untrained_network_is_pca(hidden, dropout):
+    network = start(CANCER, 8, hidden_layer_sizes=hidden, dropout=dropout)
+
+    assert_allclose(error(network, CANCER), pca_error(CANCER, 8), rtol=1e-6)
+    codes = network.encode(CANCER)
+    assert_allclose(codes.std(axis=0), 1, rtol=2e-3)
+    assert_allclose(codes.mean(axis=0), 0, atol=1e-5)
+    assert_allclose(
+        abs(np.corrcoef(codes.T, PCA(8).fit_transform(CANCER).T)[:8, 8:]), np.eye(8), atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("form", [sparse.csr_array, lambda X: Source(np.asarray(X), "X")])
+def test_other_containers_start_at_pca(form):
+    X = np.maximum(CANCER, 0)
+
+    assert_allclose(error(start(form(X), 4), X), pca_error(X, 4), rtol=1e-4)
+
+
+def test_units_do_not_change_the_start():
+    X = 5 + 1e-2 * CANCER
+    conditioning = Conditioning.of(Rows(X, None, None, all_rows(X)), degree=2)
+    network = start(X, 4, plan={"conditioning": conditioning})
+    Z = (X - conditioning.shift) / conditioning.scale
+
+    assert_allclose(error(network, Z), pca_error(Z, 4), rtol=1e-5)
+
+
+def test_weights_count_as_repeated_rows():
+    weight = np.random.default_rng(0).integers(1, 5, len(CANCER))
+    network = start(CANCER, 3, weight=weight.astype(np.float32))
+    repeated = np.repeat(CANCER, weight, axis=0)
+
+    assert_allclose(error(network, repeated), pca_error(repeated, 3), rtol=1e-6)
+
+
+def test_pairs_start_at_clean_components():
+    """The decoder has the components of the clean rows, whatever the inputs."""
+    noisy = CANCER + np.random.default_rng(0).normal(0, 1e-3, CANCER.shape)
+    network = start(noisy, 4, targets=CANCER)
+    outputs = network.reconstruct(noisy)
+
+    assert_allclose(np.mean((outputs - CANCER) ** 2), pca_error(CANCER, 4), rtol=1e-3)
+
+
+@pytest.mark.parametrize("shape", [(50, 4), (5, 30)])
+def test_code_may_exceed_pca(shape):
+    """Codes that PCA does not have start at random, and the reconstruction is exact."""
+    X = np.random.default_rng(0).normal(size=shape)
+    network = start(X, 9)
+
+    assert_allclose(network.reconstruct(X), X, atol=1e-5)
+    assert (network.encode(X).std(axis=0) > 0).all()
+
+
+@pytest.mark.parametrize("X", [np.ones((30, 4)), np.ones((1, 4)), np.eye(2)])
+def test_degenerate_rows_start_finite(X):
+    network = start(X, 3)
+
+    assert_allclose(network.reconstruct(X), X, atol=1e-5)
+
+
+@pytest.mark.parametrize("k", [2, 8])
+def test_sigmoid_starts_below_clipped_pca(k):
+    network = start(DIGITS, k, output_activation="sigmoid")
+    pca = PCA(k).fit(DIGITS)
+    clipped = np.clip(pca.inverse_transform(pca.transform(DIGITS)), 1e-7, 1 - 1e-7)
+
+    assert error(network, DIGITS) < np.mean((clipped - DIGITS) ** 2)
+    assert cross_entropy(network.reconstruct(DIGITS)) < cross_entropy(clipped)
+
+
+def cross_entropy(outputs):
+    outputs = np.clip(outputs, 1e-7, 1 - 1e-7)
+    return -np.mean(DIGITS * np.log(outputs) + (1 - DIGITS) * np.log(1 - outputs))
+
+
+def test_code_activation_follows_linear_path():
+    linear = start(CANCER, 3).encode(CANCER)
+    tanh = start(CANCER, 3, code_activation="tanh").encode(CANCER)
+
+    assert_allclose(tanh, np.tanh(linear), atol=1e-6)
+
+
+def test_sample_of_rows_suffices():
+    """PCA of a sample has an error within 1 % of PCA's of all rows."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(20_000, 30)) * np.arange(1, 31) ** -0.5
+
+    assert error(start(X, 5), X) < 1.01 * pca_error(X, 5)
+
+
+@pytest.mark.parametrize("kind", [DeepAutoencoder, DenoisingAutoencoder])
+def test_fit_starts_at_pca(kind):
+    """After one tiny step, an estimator is still PCA, and so are its files and Keras models."""
+    params = {"epochs": 1, "optimizer": "sgd", "learning_rate": 1e-30, "random_state": 0}
+    estimator = kind(4, init="pca", **params).fit(CANCER)
+
+    assert_allclose(-estimator.score(CANCER), pca_error(CANCER, 4), rtol=1e-6)
+    assert_allclose(estimator.autoencoder_(CANCER), estimator.reconstruct(CANCER), atol=1e-5)
+    again = kind.from_keras(estimator.encoder_, estimator.decoder_)
+    assert again.init == "pca"
+    assert_array_equal(again.transform(CANCER), estimator.transform(CANCER))
+
+
+def test_early_stopping_never_ends_worse():
+    """The weights before the first epoch count: a rate that is far too high leaves PCA."""
+    X = np.random.default_rng(0).normal(size=(200, 20))
+    estimator = DeepAutoencoder(
+        3,
+        init="pca",
+        early_stopping=True,
+        optimizer="adam",
+        learning_rate=0.5,
+        epochs=3,
+        random_state=0,
+    ).fit(X, X_val=X)
+
+    assert -estimator.score(X) <= pca_error(X, 3) * (1 + 1e-5)
+    assert min(estimator.history_["val_loss"]) > pca_error(X, 3)
