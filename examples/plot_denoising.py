@@ -36,6 +36,7 @@ X_test_noisy = GaussianNoise(0.5, clip=(0, 1), random_state=1).fit_transform(X_t
 # images are both its inputs and its targets.
 recipe = DeepAutoencoder(
     n_components=32,
+    activation="relu",
     code_activation="relu",
     optimizer="adadelta",
     learning_rate_schedule="constant",

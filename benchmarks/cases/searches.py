@@ -32,6 +32,7 @@ def minus_mean_squared_error(estimator, X, y):
 
 def skae_search(n_jobs, sizes):
     autoencoder = DeepAutoencoder(
+        activation="relu",
         code_activation="relu",
         optimizer="adam",
         learning_rate_schedule="constant",

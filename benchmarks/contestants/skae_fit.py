@@ -11,6 +11,7 @@ from skae import DeepAutoencoder, DenoisingAutoencoder
 ARTICLES = {
     "n_components": CODE,
     "hidden_layer_sizes": HIDDEN,
+    "activation": "relu",
     "code_activation": "relu",
     "batch_size": BATCH,
     "learning_rate_schedule": "constant",

@@ -44,7 +44,7 @@ class Muon(keras.optimizers.Muon):
         learning_rate: Any = 0.02,
         momentum: float = 0.95,
         ns_steps: int = 4,
-        weight_decay: float = 0.05,
+        weight_decay: float = 0.2,
         adam_weight_decay: float = 0.0,
         **kwargs: Any,
     ) -> None:

@@ -63,7 +63,7 @@ class DeepAutoencoder(BaseAutoencoder):
         n_components: int = 32,
         *,
         hidden_layer_sizes: int | Sequence[int] = (128, 64),
-        activation: Activation = "relu",
+        activation: Activation = "leaky_relu",
         code_activation: Activation = "linear",
         output_activation: Activation = "auto",
         init: str = "random",

@@ -15,8 +15,10 @@ hidden_layer_sizes : tuple of int, default=(128, 64)
     Widths of the encoder's hidden layers, from the input to the code, without the code.  The
     decoder has the same widths in reverse order.  ``()`` makes an autoencoder without hidden
     layers.
-activation : str or callable, default="relu"
-    Activation of the hidden layers: the name of a Keras activation, or a function of a tensor.
+activation : str or callable, default="leaky_relu"
+    Activation of the hidden layers: the name of a Keras activation, or a function of a tensor.  A
+    unit of "relu" that is zero for every row cannot learn again, and in long fits many units end
+    so; "leaky_relu" has a slope everywhere.
 code_activation : str or callable, default="linear"
     Activation of the code.
 output_activation : {"auto"}, str or callable, default="auto"
