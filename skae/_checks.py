@@ -108,8 +108,19 @@ def check_path(name: str, value: Any) -> None:
         raise TypeError(f"{name} must be the path of a file or None; got {value!r}.")
 
 
-def check_layer_sizes(sizes: Any) -> tuple[int, ...]:
+def check_hidden_layer_sizes(sizes: Any) -> tuple[int, ...]:
     """Return ``hidden_layer_sizes`` as a tuple of positive int."""
+    return _layer_sizes("hidden_layer_sizes", sizes, "positive integers")
+
+
+def check_decoder_layer_sizes(sizes: Any) -> tuple[int, ...] | None:
+    """Return ``decoder_layer_sizes`` as a tuple of positive int, or None."""
+    if sizes is None:
+        return None
+    return _layer_sizes("decoder_layer_sizes", sizes, "None or positive integers")
+
+
+def _layer_sizes(name: str, sizes: Any, expected: str) -> tuple[int, ...]:
     given = sizes
     if isinstance(sizes, Integral):
         sizes = (sizes,)
@@ -119,7 +130,7 @@ def check_layer_sizes(sizes: Any) -> tuple[int, ...]:
     if not isinstance(sizes, Sequence) or isinstance(sizes, str | bytes):
         sizes = (None,)
     if not all(_is_size(size) for size in sizes):
-        raise ValueError(f"hidden_layer_sizes must be positive integers; got {given!r}.")
+        raise ValueError(f"{name} must be {expected}; got {given!r}.")
     return tuple(map(int, sizes))
 
 

@@ -8,13 +8,17 @@ SYNONYMS = {
     "n_components": "latent_dim latent_size n_latent encoding_dim encoding_size embedding_dim "
     "code_size z_dim bottleneck n_codes",
     "hidden_layer_sizes": "hidden_layers hidden_units hidden_sizes hidden_dim hidden_dims "
-    "hidden_neurons hidden_neuron_list layers layer_sizes units neurons encoder_layers",
+    "hidden_neurons hidden_neuron_list layers layer_sizes units neurons encoder_layers "
+    "encoder_layer_sizes encoder_neurons encoder_neuron_list",
+    "decoder_layer_sizes": "decoder_layers decoder_units decoder_sizes decoder_hidden_layer_sizes "
+    "decoder_neurons decoder_neuron_list",
     "activation": "hidden_activation encoder_activation nonlinearity",
     "code_activation": "latent_activation bottleneck_activation",
     "output_activation": "decoder_activation last_activation final_activation",
     "dropout": "dropout_rate",
     "alpha": "l2 weight_decay l2_regularizer kernel_regularizer regularization reg_lambda",
     "code_penalty": "l1 sparsity activity_regularizer",
+    "contraction": "contractive contractive_penalty contraction_level jacobian_penalty jacobian",
     "corruption": "noise_type",
     "noise_scale": "noise noise_factor noise_level noise_std sigma",
     "loss": "criterion loss_function loss_fn objective",
@@ -48,7 +52,6 @@ ADVICE = {
     "X_clean": ARGUMENT.format("X_clean=..."),
     "sample_weight": ARGUMENT.format("sample_weight=..."),
     "contamination": "Compare score_samples(X) with a quantile of your choice.",
-    "decoder_layers": "The decoder mirrors hidden_layer_sizes.",
     "input_dim": "fit takes the number of features from X.",
     "input_shape": "fit takes the number of features from X; rows are flat.",
     "shuffle": "Training always shuffles the rows.",

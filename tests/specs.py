@@ -5,12 +5,13 @@ import numpy as np
 from skae._engine.limits import Limits
 from skae._engine.program import Program
 from skae._engine.spec import ProgramSpec
-from skae._network.spec import mirrored
+from skae._network.spec import dense_autoencoder
 from skae._objective.objective import Objective
 from skae._training.start import initial_weights
 
 NETWORK = {
-    "n_features": 6, "hidden_layer_sizes": (5,), "n_components": 2, "activation": "tanh",
+    "n_features": 6, "hidden_layer_sizes": (5,), "n_components": 2, "decoder_layer_sizes": None,
+    "activation": "tanh",
     "code_activation": "linear", "output_activation": "linear", "dropout": 0.0, "shortcut": False,
 }  # fmt: skip
 OBJECTIVE = {"loss": "mean_squared_error", "loss_options": (), "penalties": ()}
@@ -27,7 +28,7 @@ def make_spec(**changes):
     values = known | changes
     objective = Objective(values["loss"], values["loss_options"], values["penalties"])
     return ProgramSpec(
-        mirrored(**{name: values[name] for name in NETWORK}),
+        dense_autoencoder(**{name: values[name] for name in NETWORK}),
         objective,
         **{name: values[name] for name in PROGRAM},
     )

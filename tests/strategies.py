@@ -19,7 +19,13 @@ from skae import DeepAutoencoder, DenoisingAutoencoder
 STRUCTURES = [
     {"n_components": 1, "hidden_layer_sizes": (), "optimizer": "adam", "batch_size": 4},
     {"n_components": 2, "hidden_layer_sizes": (4,), "optimizer": "muon"},
-    {"n_components": 2, "hidden_layer_sizes": (3, 3), "optimizer": "sgd", "activation": "tanh"},
+    {
+        "n_components": 2,
+        "hidden_layer_sizes": (3, 3),
+        "optimizer": "sgd",
+        "activation": "tanh",
+        "decoder_layer_sizes": 2,
+    },
     {"n_components": 1, "hidden_layer_sizes": 2, "optimizer": "rmsprop", "batch_size": 1},
 ]
 WIDTHS = (1, 3)

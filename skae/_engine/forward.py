@@ -53,16 +53,6 @@ class WeightPacking:
         return list(variables)
 
 
-class Outputs(NamedTuple):
-    """The outputs of a forward pass.
-
-    ``logits`` are the outputs without the last activation, which is left to the loss.
-    """
-
-    logits: Tensor
-    code: Tensor
-
-
 class Mode(NamedTuple):
     """How layers compute.
 
@@ -90,6 +80,26 @@ class Mode(NamedTuple):
 INFERENCE = Mode()
 
 
+class Chain(NamedTuple):
+    """Layers one after another, with the weights of each and the inputs of the first."""
+
+    layers: Sequence[Layer]
+    weights: Sequence[Sequence[Tensor]]
+    rows: Tensor
+    mode: Mode
+
+
+class Outputs(NamedTuple):
+    """The outputs of a forward pass, and the encoder that it went through.
+
+    ``logits`` are the outputs without the last activation, which is left to the loss.
+    """
+
+    logits: Tensor
+    code: Tensor
+    encoder: Chain
+
+
 def run_forward(
     network: NetworkSpec, weights: Sequence[Tensor], rows: Tensor, mode: Mode = INFERENCE
 ) -> Outputs:
@@ -109,14 +119,19 @@ def run_forward(
     Returns
     -------
     outputs : Outputs
-        The logits and the code of each row.
+        The logits and the code of each row, and the encoder.
     """
-    *inner, (_, last) = zip(network.layers, network.by_layer(weights), strict=True)
+    layers, own, n_encoder_layers = (
+        network.layers,
+        network.by_layer(weights),
+        network.n_encoder_layers,
+    )
     h = code = rows
-    for place, (layer, own) in enumerate(inner):
-        h = apply(layer, own, h, mode.at(place))
-        code = h if place == network.n_encoder_layers - 1 else code
-    return Outputs(logits(network.layers[-1], last, h, mode), code)
+    for place, (layer, arrays) in enumerate(zip(layers[:-1], own[:-1], strict=True)):
+        h = apply(layer, arrays, h, mode.at(place))
+        code = h if place == n_encoder_layers - 1 else code
+    encoder = Chain(layers[:n_encoder_layers], own[:n_encoder_layers], rows, mode)
+    return Outputs(logits(layers[-1], own[-1], h, mode.at(len(layers) - 1)), code, encoder)
 
 
 @functools.singledispatch
@@ -134,8 +149,18 @@ def _(layer: Dense | Shortcut, weights: Sequence[Tensor], rows: Tensor, mode: Mo
 def _(layer: Dropout, weights: Sequence[Tensor], rows: Tensor, mode: Mode) -> Tensor:
     if mode.seed is None:
         return rows
+    return drop(layer, kept(layer, rows, mode), rows)
+
+
+def kept(layer: Dropout, rows: Tensor, mode: Mode) -> Tensor:
+    """Draw whether dropout keeps each value."""
     numbers = tf.random.stateless_uniform(tf.shape(rows), mode.seed, alg=mode.algorithm)
-    return tf.where(numbers >= layer.rate, rows / (1 - layer.rate), 0.0)
+    return numbers >= layer.rate
+
+
+def drop(layer: Dropout, keep: Tensor, values: Tensor) -> Tensor:
+    """Keep some values, divided by the share of those that are kept, and set the others to zero."""
+    return tf.where(keep, values / (1 - layer.rate), 0.0)
 
 
 @functools.singledispatch
@@ -147,7 +172,7 @@ def logits(layer: Layer, weights: Sequence[Tensor], rows: Tensor, mode: Mode) ->
 @logits.register
 def _(layer: Dense, weights: Sequence[Tensor], rows: Tensor, mode: Mode) -> Tensor:
     kernel, bias = weights
-    z = _product(rows, kernel, mode)
+    z = product(rows, kernel, mode)
     # If the bias were added directly, TensorFlow would fuse it with the product into one operation.
     # oneDNN compiles that for each shape, and keeps 60 kB for each; a step of a small network takes
     # a third longer.  The broadcast prevents the fusion.
@@ -160,10 +185,10 @@ def _(layer: Shortcut, weights: Sequence[Tensor], rows: Tensor, mode: Mode) -> T
     h = rows
     for place, (inner, arrays) in enumerate(zip(layer.layers, own, strict=True)):
         h = apply(inner, arrays, h, mode.at(place))
-    return _product(rows, path, mode) + h
+    return product(rows, path, mode) + h
 
 
-def _product(rows: Tensor, kernel: Tensor, mode: Mode) -> Tensor:
+def product(rows: Tensor, kernel: Tensor, mode: Mode) -> Tensor:
     """Multiply in the compute dtype."""
     factors = (tf.cast(factor, mode.compute_dtype) for factor in (rows, kernel))
     return tf.cast(tf.matmul(*factors), tf.float32)

@@ -1,6 +1,5 @@
-"""Mini-batches, the losses of their rows with gradients, and their penalties."""
+"""Mini-batches, and the losses of their rows with gradients."""
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -13,8 +12,6 @@ from skae._engine.lookup.tracing import (
 )
 from skae._engine.tensorflow import keras, tf
 from skae._network.frozen import name_of
-from skae._objective.objective import Objective
-from skae._objective.penalties import CodeL1, KernelL2, Penalty
 from skae._typing import Array, Tensor
 
 
@@ -208,51 +205,3 @@ def _is_plain_cross_entropy(loss: Any) -> bool:
         is_default = loss.get_config() | ignored == default
         return type(loss) is keras.losses.BinaryCrossentropy and is_default
     return loss is keras.losses.binary_crossentropy
-
-
-def sum_penalties(
-    objective: Objective, batch: Batch, weights: Sequence[Tensor], code: Tensor
-) -> Tensor:
-    """Sum the penalties of an objective over the rows of a mini-batch.
-
-    Each penalty is multiplied by the weight of the row, also a penalty that is the same for all
-    rows.  Divided by the total weight, the sum is a mean, just like that of the losses.
-
-    Parameters
-    ----------
-    objective : Objective
-        The penalties; there is at least one.
-    batch : Batch
-        The mini-batch.  Its ``strengths`` are the weights of the penalties.
-    weights : sequence of tensor
-        The weights of all layers.
-    code : tensor of shape (n_rows, n_components)
-        The code of each row.
-
-    Returns
-    -------
-    penalty : scalar tensor
-        The weighted sum.
-    """
-    terms = [
-        batch.strengths[place] * tf.reduce_sum(penalty_value(penalty, weights, code) * batch.weight)
-        for place, penalty in enumerate(objective.penalties)
-    ]
-    return tf.add_n(terms)
-
-
-@functools.singledispatch
-def penalty_value(penalty: Penalty, weights: Sequence[Tensor], code: Tensor) -> Tensor:
-    """Return a penalty for each row, or one for all; dispatches on the class of the penalty."""
-    raise NotImplementedError(f"There is no TensorFlow form of {type(penalty).__name__}.")
-
-
-@penalty_value.register
-def _(penalty: KernelL2, weights: Sequence[Tensor], code: Tensor) -> Tensor:
-    kernels = [array for array in weights if len(array.shape) > 1]
-    return tf.add_n([tf.reduce_sum(tf.square(kernel)) for kernel in kernels])
-
-
-@penalty_value.register
-def _(penalty: CodeL1, weights: Sequence[Tensor], code: Tensor) -> Tensor:
-    return tf.reduce_sum(tf.abs(code), axis=1)

@@ -11,13 +11,14 @@ from skae._engine.forward import Mode, WeightPacking, run_forward
 from skae._engine.limits import Limits
 from skae._engine.lookup.names import activation_function, is_elementwise
 from skae._engine.lookup.tracing import TracingError, is_of_keras, named, shorten_error
-from skae._engine.losses import NO_VALUES, Batch, Values, row_losses, run_steps, sum_penalties
+from skae._engine.losses import NO_VALUES, Batch, Values, row_losses, run_steps
 from skae._engine.models import (
     build_metrics,
     compiled_autoencoder,
     metric_updater,
     shape_free_variables,
 )
+from skae._engine.penalties.values import sum_penalties
 from skae._engine.spec import ProgramSpec
 from skae._engine.tensorflow import current_device, keras, tf, unnamed_variables
 from skae._process import defer_interrupts
@@ -189,7 +190,7 @@ class Program:
                 return self._compile(function).get_concrete_function(*specs)
         except TracingError:
             raise
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, LookupError) as error:
             kind = TypeError if isinstance(error, TypeError) else ValueError
             text = f"The parameters give no program that can be compiled: {shorten_error(error)}"
             raise kind(text) from error
@@ -335,10 +336,10 @@ class Program:
         """Return the logits of a mini-batch, and the sum of its penalties if there are any."""
         weights, spec = self.packing.tensors(values), self.spec
         mode = Mode(spec.compute_dtype, batch.seed, "threefry" if self.jit else "philox")
-        logits, code = run_forward(spec.network, weights, batch.conditioned(batch.inputs), mode)
+        outputs = run_forward(spec.network, weights, batch.conditioned(batch.inputs), mode)
         if not spec.objective.penalties:
-            return [logits]
-        return [logits, sum_penalties(spec.objective, batch, weights, code)]
+            return [outputs.logits]
+        return [outputs.logits, sum_penalties(spec.objective, batch, weights, outputs)]
 
     def _compared(self, logits: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the sum of the rows' weighted losses, and its gradient with respect to logits."""

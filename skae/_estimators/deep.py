@@ -63,6 +63,7 @@ class DeepAutoencoder(BaseAutoencoder):
         n_components: int = 32,
         *,
         hidden_layer_sizes: int | Sequence[int] = (128, 64),
+        decoder_layer_sizes: int | Sequence[int] | None = None,
         activation: Activation = "leaky_relu",
         code_activation: Activation = "linear",
         output_activation: Activation = "auto",
@@ -71,6 +72,7 @@ class DeepAutoencoder(BaseAutoencoder):
         dropout: float = 0.0,
         alpha: float = 0.0,
         code_penalty: float = 0.0,
+        contraction: float = 0.0,
         loss: Any = "auto",
         optimizer: Any = "muon",
         learning_rate: float | str = "auto",
@@ -91,6 +93,7 @@ class DeepAutoencoder(BaseAutoencoder):
     ) -> None:
         self.n_components = n_components
         self.hidden_layer_sizes = hidden_layer_sizes
+        self.decoder_layer_sizes = decoder_layer_sizes
         self.activation = activation
         self.code_activation = code_activation
         self.output_activation = output_activation
@@ -99,6 +102,7 @@ class DeepAutoencoder(BaseAutoencoder):
         self.dropout = dropout
         self.alpha = alpha
         self.code_penalty = code_penalty
+        self.contraction = contraction
         self.loss = loss
         self.optimizer = optimizer
         self.learning_rate = learning_rate

@@ -81,6 +81,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         n_components: int = 32,
         *,
         hidden_layer_sizes: int | Sequence[int] = (128, 64),
+        decoder_layer_sizes: int | Sequence[int] | None = None,
         activation: Activation = "leaky_relu",
         code_activation: Activation = "linear",
         output_activation: Activation = "auto",
@@ -89,6 +90,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         dropout: float = 0.0,
         alpha: float = 0.0,
         code_penalty: float = 0.0,
+        contraction: float = 0.0,
         corruption: Any = None,
         noise_scale: float = 0.5,
         clip: str | tuple[float, float] | None = "auto",
@@ -112,6 +114,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
     ) -> None:
         self.n_components = n_components
         self.hidden_layer_sizes = hidden_layer_sizes
+        self.decoder_layer_sizes = decoder_layer_sizes
         self.activation = activation
         self.code_activation = code_activation
         self.output_activation = output_activation
@@ -120,6 +123,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         self.dropout = dropout
         self.alpha = alpha
         self.code_penalty = code_penalty
+        self.contraction = contraction
         self.corruption = corruption
         self.noise_scale = noise_scale
         self.clip = clip

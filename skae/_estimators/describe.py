@@ -3,16 +3,20 @@
 from collections.abc import Hashable, Mapping
 from typing import Any
 
-from skae._checks import check_layer_sizes
+from skae._checks import check_decoder_layer_sizes, check_hidden_layer_sizes
 from skae._engine.spec import Options, ProgramSpec
 from skae._network.frozen import freeze
-from skae._network.spec import mirrored
+from skae._network.spec import dense_autoencoder
 from skae._objective.objective import Objective
-from skae._objective.penalties import CodeL1, KernelL2, Penalty
+from skae._objective.penalties import CodeL1, Contraction, KernelL2, Penalty
 from skae._rows.rows import ValueRange
 
 # The parameters that are weights of penalties.
-PENALTIES: dict[str, Penalty] = {"alpha": KernelL2(), "code_penalty": CodeL1()}
+PENALTIES: dict[str, Penalty] = {
+    "alpha": KernelL2(),
+    "code_penalty": CodeL1(),
+    "contraction": Contraction(),
+}
 
 
 def describe(
@@ -51,10 +55,11 @@ def describe(
     )
     objective.check(output, values)
     return ProgramSpec(
-        network=mirrored(
+        network=dense_autoencoder(
             n_features,
-            check_layer_sizes(params["hidden_layer_sizes"]),
+            check_hidden_layer_sizes(params["hidden_layer_sizes"]),
             int(params["n_components"]),
+            decoder_layer_sizes=check_decoder_layer_sizes(params["decoder_layer_sizes"]),
             activation=_activation(params["activation"]),
             code_activation=_activation(params["code_activation"]),
             output_activation=_activation(output),

@@ -11,10 +11,12 @@ PLACEHOLDER = re.compile(r"^( *)\{(\w+)\}$", re.MULTILINE)
 NETWORK = """\
 n_components : int, default=32
     Width of the code (the bottleneck).
-hidden_layer_sizes : tuple of int, default=(128, 64)
-    Widths of the encoder's hidden layers, from the input to the code, without the code.  The
-    decoder has the same widths in reverse order.  ``()`` makes an autoencoder without hidden
-    layers.
+hidden_layer_sizes : int or sequence of int, default=(128, 64)
+    Widths of the encoder's hidden layers, from the input to the code, without the code.  ``()``
+    makes an encoder without hidden layers.
+decoder_layer_sizes : int or sequence of int, default=None
+    Widths of the decoder's hidden layers, from the code to the output, without the output.  None
+    means those of the encoder in reverse order.
 activation : str or callable, default="leaky_relu"
     Activation of the hidden layers: the name of a Keras activation, or a function of a tensor.  A
     unit of "relu" that is zero for every row cannot learn again, and in long fits many units end
@@ -48,7 +50,12 @@ alpha : float, default=0
 code_penalty : float, default=0
     Weight of the L1 penalty on codes, at least 0: ``code_penalty`` times the sum of the absolute
     values of a row's code is added to the loss of that row.  It moves codes towards zero.  With
-    ``code_activation="relu"``, many are exactly zero."""
+    ``code_activation="relu"``, many are exactly zero.
+contraction : float, default=0
+    Weight of the contractive penalty, at least 0: ``contraction`` times the sum of the squared
+    derivatives of each value of a row's code with respect to each feature is added to the loss of
+    that row.  Small changes of a row then change its code less.  A training step takes three to
+    five times as long."""
 TRAINING = """\
 loss : {"auto"}, str, Keras loss class, instance or function, default="auto"
     Loss that training minimises.  "auto" is "binary_crossentropy" if the values to reconstruct
@@ -71,14 +78,17 @@ batch_size : int or "auto", default="auto"
 epochs : int, default=20
     Number of passes over the data.  With ``early_stopping``, the largest number.
 early_stopping : bool, default=False
-    Whether to stop when the validation loss no longer falls.  The estimator then keeps the weights
-    with the lowest validation loss.
+    Whether to stop when the validation loss no longer falls.  The rate then falls to zero within
+    as many epochs as there were before, but at least five, and never more than ``epochs`` in all.
+    The estimator keeps the weights with the lowest validation loss: those after an epoch, their
+    average over recent epochs, or those before the first epoch.
 validation_fraction : float, default=0.1
     Share of the rows, in (0, 1), that early stopping validates on instead of training on them.
     Only used if `fit` is called without ``X_val``.
 n_iter_no_change : int, default=10
-    Early stopping stops after this number of epochs in which the validation loss did not fall by
-    more than ``tol``.
+    With early stopping, the rate begins to fall to zero after this number of epochs in which the
+    validation loss did not fall by more than ``tol``.  The first epoch, and epochs with a rising
+    rate, do not count: with "one_cycle", that is the first 30 % of ``epochs``.
 tol : float, default=1e-4
     Smallest improvement that early stopping counts, in units of the loss.  At least 0.  For squared
     and absolute errors with a linear output, it is relative to rows with a variance of one.
@@ -177,7 +187,8 @@ ValueError
 PARTIAL_FIT = """\
 The first call draws new weights.  Each call continues with the optimizer's state of the call
 before.  The learning rate is constant, because the number of calls is not known.  If it is "auto",
-it is the default of the optimizer.  ``epochs`` and ``early_stopping`` have no effect."""
+it is the default of the optimizer; that of "muon" falls with the inverse square root of the number
+of steps.  ``epochs`` and ``early_stopping`` have no effect."""
 FROM_KERAS = """\
 The weights are copied.  BatchNormalization, Rescaling, Activation and other activation
 layers are folded into the dense layers beside them.  Rows are flat, so Flatten and Reshape
@@ -188,8 +199,9 @@ kernels becomes ``alpha``, and an L1 penalty on the code becomes ``code_penalty`
 ``params`` sets these.  A warning names all other effects that layers have in training.
 
 `fit` trains a new network of the same widths, and `partial_fit` continues from this one.
-If the decoder does not mirror the encoder, the parameters describe the encoder alone: the
-estimator transforms and reconstructs, but cannot continue training.
+All hidden layers of an estimator have one ``activation``.  If those of the models have
+several, the estimator transforms and reconstructs as they do, but `partial_fit` raises an
+error, and `fit` uses the activation of the first hidden layer for all.
 
 Parameters
 ----------
@@ -199,7 +211,8 @@ decoder : keras.Model
     From codes to rows, a chain of layers.
 **params : dict
     Parameters of the estimator, such as ``learning_rate``, except those that the models
-    determine: ``n_components``, ``hidden_layer_sizes`` and the activations.
+    determine: ``n_components``, ``hidden_layer_sizes``, ``decoder_layer_sizes``,
+    ``init`` and the activations.
 
 Returns
 -------

@@ -264,9 +264,10 @@ def _start(estimator: Any, spec: ProgramSpec, single_epoch: bool) -> State:
     from skae._engine.lookup.names import check_names
 
     check_names(spec)  # a misspelt activation is reported as such, not as another network
-    for what in ("widths", "activations", "shapes"):
-        there, wanted = getattr(estimator._network.spec, what), getattr(spec.network, what)
+    for name in ("widths", "encoder_widths", "activations", "shapes"):
+        there, wanted = getattr(estimator._network.spec, name), getattr(spec.network, name)
         if there != wanted:
+            what = name.replace("_", " ")
             raise ValueError(
                 f"{type(estimator).__name__} continues from a network of {what} {there}, but its "
                 f"parameters and X describe {wanted}: keep the {what}, or fit with "

@@ -7,7 +7,8 @@ import numpy as np
 
 from skae._checks import (
     check_bool,
-    check_layer_sizes,
+    check_decoder_layer_sizes,
+    check_hidden_layer_sizes,
     check_number,
     check_option,
     check_path,
@@ -43,12 +44,14 @@ def check_parameters(estimator: Any) -> None:
 
 def _check_network(estimator: Any) -> None:
     check_number("n_components", estimator.n_components, low=1, kind=Integral)
-    check_layer_sizes(estimator.hidden_layer_sizes)
+    check_hidden_layer_sizes(estimator.hidden_layer_sizes)
+    check_decoder_layer_sizes(estimator.decoder_layer_sizes)
     check_option("init", estimator.init, ("pca", "random"))
     check_features(estimator)
     check_number("dropout", estimator.dropout, low=0, high=1, below=True)
     check_number("alpha", estimator.alpha, low=0)
     check_number("code_penalty", estimator.code_penalty, low=0)
+    check_number("contraction", estimator.contraction, low=0)
 
 
 def _check_keras_objects(estimator: Any) -> None:
@@ -133,7 +136,7 @@ def check_features(estimator: Any) -> str:
     """Return the parameter after checking it, against the layers of the network as well."""
     features: str = estimator.features
     check_option("features", features, FEATURES)
-    if features == "hidden" and not check_layer_sizes(estimator.hidden_layer_sizes):
+    if features == "hidden" and not check_hidden_layer_sizes(estimator.hidden_layer_sizes):
         raise ValueError(
             "features='hidden' needs hidden layers; got hidden_layer_sizes=(): use features='code'."
         )

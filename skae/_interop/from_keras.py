@@ -34,8 +34,9 @@ TOLERANCE = 2e-2
 def read(encoder: Any, decoder: Any, given: Collection[str] = ()) -> tuple[Network, dict[str, Any]]:
     """Return the network in an encoder and a decoder, and parameters that describe it.
 
-    The parameters describe the encoder alone if the decoder does not mirror it.  They include
-    dropout and penalties, except those in ``given``, which the user has set.
+    The parameters cannot describe hidden layers of different activations, nor a linear path beside
+    the hidden layers of one half only.  They include dropout and penalties, except those in
+    ``given``, which the user has set.
 
     Raises
     ------
@@ -92,15 +93,18 @@ def _weights(half: Half) -> Iterator[Array]:
 
 
 def _network_parameters(spec: NetworkSpec) -> dict[str, Any]:
-    """Return the parameters that describe a network, or its encoder."""
+    """Return the parameters that describe a network, with the first hidden layer's activation."""
     n = len(spec.trained_encoder)
-    hidden = {"activation": spec.activations[0]} if n > 1 else {}
-    return hidden | {
+    encoder, decoder = spec.widths[1:n], spec.widths[n + 1 : -1]
+    hidden = [*spec.activations[: n - 1], *spec.activations[n:-1]]
+    has_path = any(isinstance(layer, Shortcut) for layer in spec.layers)
+    return ({"activation": hidden[0]} if hidden else {}) | {
         "n_components": spec.n_components,
-        "hidden_layer_sizes": spec.widths[1:n],
+        "hidden_layer_sizes": encoder,
+        "decoder_layer_sizes": None if decoder == encoder[::-1] else decoder,
         "code_activation": spec.activations[n - 1],
         "output_activation": spec.activations[-1],
-        "init": "pca" if isinstance(spec.layers[0], Shortcut) else "random",
+        "init": "pca" if has_path else "random",
     }
 
 

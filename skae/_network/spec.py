@@ -56,6 +56,11 @@ class NetworkSpec:
         return (self.n_features, *(layer.n_outputs for layer in self.trained))
 
     @property
+    def encoder_widths(self) -> tuple[int, ...]:
+        """Number of features, followed by the widths of the encoder's layers."""
+        return self.widths[: len(self.trained_encoder) + 1]
+
+    @property
     def activations(self) -> tuple[Any, ...]:
         """The activations of all layers that have one."""
         return tuple(layer.activation for layer in self.trained)
@@ -65,45 +70,54 @@ class NetworkSpec:
         return by_layer(self.layers, weights)
 
 
-def mirrored(
+def dense_autoencoder(
     n_features: int,
     hidden_layer_sizes: Sequence[int],
     n_components: int,
     *,
+    decoder_layer_sizes: Sequence[int] | None = None,
     activation: Any,
     code_activation: Any,
     output_activation: Any,
     dropout: float = 0.0,
     shortcut: bool = False,
 ) -> NetworkSpec:
-    """Describe a dense autoencoder with a decoder that mirrors the encoder.
+    """Describe an autoencoder of dense layers.
 
     Parameters
     ----------
     n_features : int
         Number of features.
     hidden_layer_sizes : sequence of int
-        Widths of the encoder's hidden layers; the decoder has them in reverse order.
+        Widths of the encoder's hidden layers, from the input to the code.
     n_components : int
         Width of the code.
+    decoder_layer_sizes : sequence of int, default=None
+        Widths of the decoder's hidden layers, from the code to the output.  None means those of the
+        encoder in reverse order.
     activation, code_activation, output_activation : str or hashable
         Activations of the hidden layers, the code and the output.
     dropout : float, default=0
         Rate of dropout after each hidden layer.
     shortcut : bool, default=False
         Whether a linear path is beside the hidden layers of the encoder, and one beside those of
-        the decoder.
+        the decoder.  A half without hidden layers is a dense layer, and has no such path.
 
     Returns
     -------
     network : NetworkSpec
         The layers.
     """
-    sizes = (n_features, *hidden_layer_sizes, n_components)
-    hidden = [activation] * len(hidden_layer_sizes)
-    make = with_shortcut if shortcut and hidden else dense_chain
-    encoder = list(make(sizes, [*hidden, code_activation], dropout))
-    decoder = list(make(sizes[::-1], [*hidden, output_activation], dropout))
+    if decoder_layer_sizes is None:
+        decoder_layer_sizes = hidden_layer_sizes[::-1]
+
+    def half(first: int, hidden: Sequence[int], last: int, activation_of_last: Any) -> list[Layer]:
+        make = with_shortcut if shortcut and hidden else dense_chain
+        activations = [*itertools.repeat(activation, len(hidden)), activation_of_last]
+        return list(make((first, *hidden, last), activations, dropout))
+
+    encoder = half(n_features, hidden_layer_sizes, n_components, code_activation)
+    decoder = half(n_components, decoder_layer_sizes, n_features, output_activation)
     return NetworkSpec((*encoder, *decoder), len(encoder))
 
 

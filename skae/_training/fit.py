@@ -262,6 +262,17 @@ class _Fit:
         self.validation.metrics()  # forget them: they are those of no epoch
         return loss
 
+    def loss_of(self, weights: Sequence[Floats]) -> float:
+        """Return the loss of other weights on the validation rows, and change nothing."""
+        with self.lease.acquire() as program:
+            own = program.weights()
+        try:
+            self.set_weights(weights)
+            return self.validation_loss()
+        finally:
+            with self.lease.acquire() as program:
+                program.set_weights(own)
+
     def weights(self) -> list[Floats]:
         """Copy the current weights, as they take rows in their own units."""
         with self.lease.acquire() as program:

@@ -56,7 +56,7 @@ cases = {
     "one row left over": {"batch_size": 130},
     "stopped early": {"loss": "mean_squared_error", "early_stopping": True, "n_iter_no_change": 1},
     "denoising": {"kind": DenoisingAutoencoder},
-    "penalised": {"alpha": 0.01, "code_penalty": 0.1},
+    "penalised": {"alpha": 0.01, "code_penalty": 0.1, "contraction": 0.01},
 }
 results = {"replicas": strategy.num_replicas_in_sync}
 for name, params in cases.items():

@@ -58,8 +58,8 @@ def test_forward_without_seed_is_inference():
     weights = list(map(tf.constant, random_weights(plain.network)))
     rows = tf.constant(np.random.default_rng(0).random((9, 6), np.float32))
     for array, expected in zip(
-        run_forward(random.network, weights, rows),
-        run_forward(plain.network, weights, rows),
+        run_forward(random.network, weights, rows)[:2],
+        run_forward(plain.network, weights, rows)[:2],
         strict=True,
     ):
         assert_array_equal(array, expected)

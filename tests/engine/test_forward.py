@@ -13,10 +13,12 @@ from skae._engine.forward import Mode, WeightPacking, apply, run_forward
 from skae._engine.lookup.names import is_elementwise
 from skae._engine.losses import Batch, row_losses, sigmoid_cross_entropy, with_gradient
 from skae._engine.models import models_with_weights
-from skae._network.layers import Dense, Dropout
-from skae._objective.penalties import CodeL1, KernelL2
+from skae._engine.penalties.jacobian import squared_jacobian
+from skae._network.activations import ACTIVATIONS, OTHERS
+from skae._network.layers import Dense, Dropout, Shortcut
+from skae._objective.penalties import CodeL1, Contraction, KernelL2
 
-STRENGTHS = {KernelL2(): 0.05, CodeL1(): 0.3}
+STRENGTHS = {KernelL2(): 0.05, CodeL1(): 0.3, Contraction(): 0.2}
 SEED = tf.constant([3, 4])
 
 
@@ -93,6 +95,8 @@ def loss_and_gradients(program, batch):
         {"hidden_layer_sizes": (7, 5)},
         {"hidden_layer_sizes": (5,), "shortcut": True},
         {"hidden_layer_sizes": (7, 5), "shortcut": True, "code_activation": "tanh"},
+        {"hidden_layer_sizes": (7, 5), "decoder_layer_sizes": (4,)},
+        {"hidden_layer_sizes": (), "decoder_layer_sizes": (4, 7), "shortcut": True},
     ],
 )
 @pytest.mark.parametrize("loss", ["binary_crossentropy", "mean_squared_error", "log_cosh"])
@@ -113,30 +117,47 @@ def test_gradients_match_keras(loss, network, optimizer, jit):
         assert_allclose(array, same, rtol=1e-4, atol=1e-6)
 
 
-def numpy_loss(spec, weights, batch, masks):
-    """Compute the mean loss in float64: squared error and penalties, with given dropout masks."""
-    h, targets = (tensor.numpy().astype(np.float64) for tensor in (batch.inputs, batch.targets))
-    codes, rest, masks = None, iter(weights), iter(masks)
+def numpy_forward(spec, weights, rows, masks):
+    """Compute codes and outputs in float64, with given dropout masks."""
+    h, codes, rest, masks = rows, None, iter(weights), iter(masks)
 
     def run(layer, h):
         if isinstance(layer, Dropout):
             return h * next(masks)
         if isinstance(layer, Dense):
-            h = h @ next(rest) + next(rest)
-            return np.tanh(h) if layer.activation == "tanh" else h
-        *inner, last = layer.layers
-        h_inner = functools.reduce(lambda h, layer: run(layer, h), inner, h)
-        return h @ next(rest) + run(last, h_inner)
+            z = h @ next(rest) + next(rest)
+        else:
+            *inner, last = layer.layers
+            h_inner = functools.reduce(lambda h, layer: run(layer, h), inner, h)
+            z = h @ next(rest) + run(last, h_inner)
+        return np.tanh(z) if layer.activation == "tanh" else z
 
     for place, layer in enumerate(spec.network.layers):
         h = run(layer, h)
         codes = h if place == spec.network.n_encoder_layers - 1 else codes
+    return codes, h
+
+
+def numpy_jacobian(spec, weights, rows, masks):
+    """Differentiate codes with respect to rows, by steps along the imaginary axis: no rounding."""
+    steps = 1e-30j * np.eye(rows.shape[1])
+    slopes = [numpy_forward(spec, weights, rows + step, masks)[0].imag for step in steps]
+    return np.stack(slopes, axis=-1) / 1e-30
+
+
+def numpy_loss(spec, weights, batch, masks):
+    """Compute the mean loss in float64: squared error and penalties."""
+    rows, targets = (tensor.numpy().astype(np.float64) for tensor in (batch.inputs, batch.targets))
+    codes, outputs = numpy_forward(spec, weights, rows, masks)
     kernels = [array for array in weights if array.ndim > 1]
     penalties = {
         KernelL2(): sum(np.square(kernel).sum() for kernel in kernels),
         CodeL1(): np.abs(codes).sum(axis=1),
     }
-    losses = np.square(h - targets).mean(axis=1)
+    if Contraction() in spec.objective.penalties:
+        jacobian = numpy_jacobian(spec, weights, rows, masks)
+        penalties[Contraction()] = np.square(jacobian).sum(axis=(1, 2))
+    losses = np.square(outputs - targets).mean(axis=1)
     for penalty in spec.objective.penalties:
         losses = losses + STRENGTHS[penalty] * penalties[penalty]
     return np.average(losses, weights=batch.weight)
@@ -161,12 +182,15 @@ def dropout_masks(network, n_rows, jit):
     """Return the factors of each dropout layer, for the seed of the tests."""
     mode = Mode(seed=SEED, algorithm="threefry" if jit else "philox")
 
+    def masks(layers, mode):
+        for place, layer in enumerate(layers):
+            if isinstance(layer, Dropout):
+                yield apply(layer, [], tf.ones((n_rows, layer.n_inputs)), mode.at(place))
+            elif isinstance(layer, Shortcut):
+                yield from masks(layer.layers, mode.at(place))
+
     def compute():
-        return [
-            apply(layer, [], tf.ones((n_rows, layer.n_inputs)), mode.at(place))
-            for place, layer in enumerate(network.layers)
-            if isinstance(layer, Dropout)
-        ]
+        return list(masks(network.layers, mode))
 
     return [mask.numpy().astype(np.float64) for mask in tf.function(compute, jit_compile=jit)()]
 
@@ -183,6 +207,12 @@ def dropout_masks(network, n_rows, jit):
         {"shortcut": True, "hidden_layer_sizes": (7, 5)},
         {"shortcut": True, "penalties": (KernelL2(), CodeL1())},
         {"penalties": (KernelL2(), CodeL1()), "dropout": 0.4, "hidden_layer_sizes": (7, 5)},
+        {"penalties": (Contraction(),), "hidden_layer_sizes": (), "code_activation": "tanh"},
+        {"penalties": tuple(STRENGTHS), "dropout": 0.4, "hidden_layer_sizes": (7, 5)},
+        {"penalties": (Contraction(),), "hidden_layer_sizes": (3, 5), "n_features": 9},
+        {"penalties": (Contraction(),), "dropout": 0.4, "hidden_layer_sizes": (7, 5)}
+        | {"shortcut": True, "code_activation": "tanh"},
+        {"penalties": (Contraction(),), "shortcut": True, "hidden_layer_sizes": (3,)},
     ],
 )
 def test_gradients_match_finite_differences(changes, optimizer, jit):
@@ -209,6 +239,43 @@ def test_forward_returns_the_code(shortcut):
     outputs = run_forward(spec.network, list(map(tf.constant, weights)), rows)
     assert_allclose(outputs.code, encoder(rows), rtol=1e-5, atol=1e-6)
     assert_allclose(outputs.logits, autoencoder(rows), rtol=1e-5, atol=1e-6)
+
+
+def smooth_softsign(z):
+    """Softsign, but with a second derivative in TensorFlow."""
+    return z / (1 + tf.abs(z))
+
+
+def squared_jacobian_of_keras(encoder, rows):
+    with tf.GradientTape() as tape:
+        tape.watch(rows)
+        codes = encoder(rows)
+    return tf.reduce_sum(tf.square(tape.batch_jacobian(codes, rows)), axis=(1, 2))
+
+
+@pytest.mark.parametrize("shortcut", [False, True])
+@pytest.mark.parametrize("name", [*ACTIVATIONS, *OTHERS])
+def test_jacobian_of_every_activation(name, shortcut):
+    """The squared norm of the Jacobian and its gradient are those of Keras' encoder."""
+    changes = {"hidden_layer_sizes": (5, 4), "n_components": 3, "shortcut": shortcut}
+    spec = make_spec(activation=name, code_activation=name, **changes)
+    same = smooth_softsign if name == "softsign" else name
+    theirs = make_spec(activation=same, code_activation=same, **changes)
+    weights = random_weights(spec.network)
+    encoder = models_with_weights(theirs.network, weights)[0]
+    rows, tensors = make_batch(spec).inputs - 0.5, list(map(tf.constant, weights))
+    with tf.GradientTape() as tape:
+        expected = squared_jacobian_of_keras(encoder, rows)
+    variables = [variable.value for variable in encoder.trainable_variables]
+    slopes = tape.gradient(expected, variables, unconnected_gradients="zero")
+    with tf.GradientTape() as tape:
+        tape.watch(tensors)
+        actual = squared_jacobian(run_forward(spec.network, tensors, rows).encoder)
+    ours = tape.gradient(actual, tensors, unconnected_gradients="zero")
+
+    assert_allclose(actual, expected, rtol=1e-5, atol=1e-9)
+    for array, expected in zip(ours, slopes, strict=False):
+        assert_allclose(array, expected, rtol=1e-4, atol=1e-5 * abs(expected).numpy().max())
 
 
 # ---------------------------------------------------------------------- choices

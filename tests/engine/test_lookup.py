@@ -27,6 +27,8 @@ def test_keras_models_match_the_estimator(fitted, X):
         {"hidden_layer_sizes": (9, 8, 7), "activation": "gelu", "code_activation": "tanh"},
         {"output_activation": "softmax", "loss": "kl_divergence"},
         {"hidden_layer_sizes": (9, 8), "dropout": 0.5},
+        {"hidden_layer_sizes": 9, "decoder_layer_sizes": [5, 7], "init": "pca"},
+        {"hidden_layer_sizes": (9, 8), "decoder_layer_sizes": (), "init": "pca", "dropout": 0.1},
     ],
 )
 def test_keras_models_match_other_networks(params, make_autoencoder, X):

@@ -65,6 +65,7 @@ def test_values_share_one_trace(cache, make_autoencoder, X):
         [{"alpha": alpha} for alpha in (1e-4, 1e-3, 0.1)],
         [{"code_penalty": penalty} for penalty in (1e-4, 0.1)],
         [{"alpha": 0.1, "code_penalty": 0.2}, {"alpha": 0.3, "code_penalty": 1}],
+        [{"contraction": weight} for weight in (1e-3, 0.1)],
         [{"dropout": 0.2, "random_state": seed} for seed in (0, 1)],
     ],
 )
@@ -104,7 +105,7 @@ def test_equal_keras_objects_share_a_program(make, cache, make_autoencoder, X):
     "change",
     [
         {"n_components": 5}, {"batch_size": 16}, {"optimizer__beta_1": 0.8}, {"alpha": 0.1},
-        {"code_penalty": 0.1}, {"dropout": 0.1},
+        {"code_penalty": 0.1}, {"contraction": 0.1}, {"dropout": 0.1},
     ],
 )  # fmt: skip
 def test_other_structure_has_other_program(change, cache, make_autoencoder, X):

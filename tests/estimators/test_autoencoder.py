@@ -186,6 +186,17 @@ def test_warm_start_refuses_other_widths(make_autoencoder, X):
         estimator.set_params(n_components=5).fit(X)
 
 
+def test_warm_start_refuses_moved_code(make_autoencoder, X):
+    """All widths are the same, but another of the layers is the code."""
+    sizes = {"hidden_layer_sizes": (8,), "n_components": 8, "decoder_layer_sizes": ()}
+    options = {"activation": "relu", "code_activation": "relu", "epochs": 1, "warm_start": True}
+    estimator = make_autoencoder(**sizes, **options).fit(X)
+    other = {"hidden_layer_sizes": (), "decoder_layer_sizes": (8,)}
+
+    with pytest.raises(ValueError, match=r"encoder widths \(64, 8, 8\).* describe \(64, 8\)"):
+        estimator.set_params(**other).fit(X)
+
+
 # ---------------------------------------------------------------------- validation
 
 
@@ -206,19 +217,22 @@ def test_validation_leaves_weights_unchanged(make_autoencoder, X):
 
 def test_early_stopping_keeps_best_weights(make_autoencoder, X):
     estimator = make_autoencoder(**BOUNDED, epochs=40, early_stopping=True, n_iter_no_change=4)
-    estimator.set_params(learning_rate=0.05, learning_rate_schedule="constant")
+    estimator.set_params(learning_rate=0.3, learning_rate_schedule="constant")
     estimator.fit(X[:200], X_val=X[200:])
     losses = estimator.history_["val_loss"]
 
-    assert np.argmin(losses) < len(losses) - 1, "the last epoch is the best: choose others"
-    # columns that are worse than their means are improved after the last epoch
-    assert -estimator.score(X[200:]) == pytest.approx(min(losses), rel=1e-3)
+    assert len(losses) < 40, "training did not stop early: choose other parameters"
+    # an average of weights may be better, and columns that are worse than their means are improved
+    assert -estimator.score(X[200:]) <= min(losses) * (1 + 1e-3)
 
 
 def test_early_stopping_counts_its_patience(make_autoencoder, X):
-    estimator = make_autoencoder(epochs=50, early_stopping=True, n_iter_no_change=3, tol=1e6).fit(X)
+    params = {"epochs": 50, "early_stopping": True, "n_iter_no_change": 3, "tol": 1e6}
+    constant = make_autoencoder(**params, learning_rate_schedule="constant").fit(X)
+    one_cycle = make_autoencoder(**params, learning_rate_schedule="one_cycle").fit(X)
 
-    assert estimator.n_iter_ == 1 + 3
+    assert constant.n_iter_ == 1 + 3 + 5  # the rate falls in the last five epochs
+    assert one_cycle.n_iter_ == 16 + 3 + 19  # it rises until the 16th epoch
 
 
 def test_early_stopping_splits_the_rows(make_autoencoder, X):

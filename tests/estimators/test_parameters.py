@@ -9,7 +9,13 @@ from sklearn.base import clone
 from sklearn.model_selection import ParameterGrid
 
 from skae import DeepAutoencoder, DenoisingAutoencoder, MaskingNoise
-from skae._checks import check_clip, check_layer_sizes, check_number, make_seed
+from skae._checks import (
+    check_clip,
+    check_decoder_layer_sizes,
+    check_hidden_layer_sizes,
+    check_number,
+    make_seed,
+)
 from skae._hints import did_you_mean
 from tests.estimators.comparisons import each_kind, refused
 
@@ -51,24 +57,36 @@ def test_bounds_may_be_excluded():
         check_number("x", 0, low=0, high=1, above=True)
 
 
+each_check = pytest.mark.parametrize("check", [check_hidden_layer_sizes, check_decoder_layer_sizes])
+
+
+@each_check
 @pytest.mark.parametrize(
     ("sizes", "expected"), [(3, (3,)), ([3, 2], (3, 2)), ((), ()), (np.array([3, 2]), (3, 2))]
 )
-def test_layer_sizes_become_a_tuple(sizes, expected):
-    assert check_layer_sizes(sizes) == expected
-    assert all(type(size) is int for size in check_layer_sizes(sizes))
+def test_layer_sizes_become_a_tuple(check, sizes, expected):
+    assert check(sizes) == expected
+    assert all(type(size) is int for size in check(sizes))
 
 
 @pytest.mark.parametrize(
     "sizes",
     [
-        *[(128, 0), -1, (1.5,), "ab", (True,), None, 2.0, "", b"ab", {4: 1}, {4}, iter([4])],
+        *[(128, 0), -1, (1.5,), "ab", (True,), (None,), 2.0, "", b"ab", {4: 1}, {4}, iter([4])],
         *[((64, 32),), np.array([[4]]), np.array([4.0]), [2**31], "64"],
     ],
 )
 def test_bad_layer_sizes_are_refused(sizes):
     with pytest.raises(ValueError, match="hidden_layer_sizes must be positive integers; got "):
-        check_layer_sizes(sizes)
+        check_hidden_layer_sizes(sizes)
+    with pytest.raises(ValueError, match="decoder_layer_sizes must be None or positive"):
+        check_decoder_layer_sizes(sizes)
+
+
+def test_only_decoder_sizes_default():
+    assert check_decoder_layer_sizes(None) is None
+    with pytest.raises(ValueError, match="got None"):
+        check_hidden_layer_sizes(None)
 
 
 @pytest.mark.parametrize(

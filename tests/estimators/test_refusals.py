@@ -57,6 +57,7 @@ BAD_PARAMETERS = [
     ({"code_penalty": -1}, ValueError, "code_penalty must be a number of at least 0; got -1"),
     ({"code_penalty": np.nan}, ValueError, "code_penalty must be .*got nan"),
     ({"code_penalty": True}, TypeError, "code_penalty must be a number of at least 0; got True"),
+    ({"contraction": -0.5}, ValueError, "contraction must be a number of at least 0; got -0.5"),
     ({"learning_rate": 0}, ValueError, "learning_rate must be 'auto' or a number above 0; got 0"),
     (
         {"learning_rate": np.inf},

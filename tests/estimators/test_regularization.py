@@ -1,7 +1,8 @@
-"""`dropout`, `alpha` and `code_penalty`: their effects, and how they combine with the rest."""
+"""`dropout` and the weights of penalties: their effects, and how they combine with the rest."""
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.metrics import mean_squared_error
 from sklearn.model_selection import GridSearchCV
@@ -15,9 +16,10 @@ from tests.estimators.comparisons import (
     assert_other_bits,
     assert_same_bits,
     each_kind,
+    refused,
 )
 
-VALUES = {"dropout": 0.2, "alpha": 1e-3, "code_penalty": 1e-2}
+VALUES = {"dropout": 0.2, "alpha": 1e-3, "code_penalty": 1e-2, "contraction": 1e-3}
 each_parameter = pytest.mark.parametrize(
     "params", [{name: value} for name, value in VALUES.items()], ids=VALUES
 )
@@ -27,6 +29,17 @@ def squared_kernels(estimator):
     """Return the sum of the squares of all kernels."""
     weights = estimator.autoencoder_.get_weights()
     return sum((weight**2).sum() for weight in weights if weight.ndim == 2)
+
+
+def squared_slopes(estimator, X):
+    """Return the mean of the squared norm of the encoder's Jacobian, for rows of variance one."""
+    rows = tf.constant(X, tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(rows)
+        codes = estimator.encoder_(rows)
+    slopes = tape.batch_jacobian(codes, rows).numpy()
+    scale = 1.0 if estimator.output_activation == "sigmoid" else X.std(axis=0)
+    return np.square(slopes * np.sqrt(np.mean(np.square(scale)))).sum(axis=(1, 2)).mean()
 
 
 @each_kind
@@ -75,16 +88,34 @@ def test_alpha_shrinks_the_kernels(make_autoencoder, X):
     assert sums[0] > 1.1 * sums[1] > 1.1 * sums[2]
 
 
+@pytest.mark.parametrize("params", [{}, {"init": "pca"}, {"activation": "gelu"}], ids=str)
+def test_contraction_shrinks_the_jacobian(params, make_autoencoder, X):
+    norms = [
+        squared_slopes(make_autoencoder(contraction=weight, epochs=20, **params).fit(X), X)
+        for weight in (0, 1e-3, 0.1)
+    ]
+
+    assert norms[0] > 1.5 * norms[1] > 1.5 * 1.5 * norms[2]
+
+
+def test_contraction_needs_second_derivatives(make_autoencoder, X):
+    estimator = make_autoencoder(contraction=0.1, activation=tf.nn.softsign)
+
+    refused(estimator, ValueError, "no program that can be compiled: .*SoftsignGrad", X)
+
+
 def test_penalties_are_part_of_the_loss(make_autoencoder, X):
     """With frozen weights, the loss is the mean squared error plus the penalties."""
-    estimator = make_autoencoder(
-        **BOUNDED, **FROZEN, batch_size=300, metrics="mse", alpha=0.01, code_penalty=0.1
-    ).fit(X, X_val=X)
+    weights = {"alpha": 0.01, "code_penalty": 0.1, "contraction": 0.02}
+    estimator = make_autoencoder(**BOUNDED, **FROZEN, **weights, batch_size=300, metrics="mse").fit(
+        X, X_val=X
+    )
     codes = abs(estimator.transform(X)).sum(axis=1).mean()
     error = mean_squared_error(X, estimator.reconstruct(X))
 
     for name in ("loss", "val_loss"):
         expected = error + 0.01 * squared_kernels(estimator) + 0.1 * codes
+        expected += 0.02 * squared_slopes(estimator, X)
         assert_allclose(estimator.history_[name], expected, rtol=1e-5)
     assert_allclose(estimator.history_["mean_squared_error"], error, rtol=1e-5)
     assert estimator.score(X) == pytest.approx(-error, rel=1e-6)
@@ -99,17 +130,18 @@ def test_dropout_only_affects_training(make_autoencoder, X):
 
 
 def test_grid_over_regularization(make_autoencoder, X):
-    grid = {"dropout": [0, 0.8], "alpha": [0, 0.1], "code_penalty": [0, 1]}
+    grid = {name: [0, value] for name, value in (("dropout", 0.8), ("alpha", 0.1))}
+    grid |= {"code_penalty": [0, 1], "contraction": [0, 1]}
     search = GridSearchCV(make_autoencoder(), grid, cv=2, error_score="raise").fit(X)
 
-    assert search.best_params_ == {"dropout": 0, "alpha": 0, "code_penalty": 0}
-    assert len(set(search.cv_results_["mean_test_score"])) == 8
+    assert search.best_params_ == dict.fromkeys(grid, 0)
+    assert len(set(search.cv_results_["mean_test_score"])) == 16
 
 
 def test_weights_of_penalties_share_a_program(make_autoencoder, X):
     programs.clear()
     for weight in (1e-3, 1e-2, 1e-1):
-        make_autoencoder(alpha=weight, code_penalty=weight).fit(X)
+        make_autoencoder(alpha=weight, code_penalty=weight, contraction=weight).fit(X)
 
     assert len(programs) == 1
 

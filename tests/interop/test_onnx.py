@@ -216,7 +216,8 @@ def test_conversion_needs_no_tensorflow(fitted, X, tmp_path):
 @pytest.mark.parametrize("features", ["code", "hidden", "all"])
 def test_features_are_in_the_graph(init, features, dtype, make_autoencoder, X):
     X = X.astype(dtype)
-    estimator = make_autoencoder(init=init, features=features, hidden_layer_sizes=(7, 5)).fit(X)
+    sizes = {"hidden_layer_sizes": (7, 5), "decoder_layer_sizes": (6,)}
+    estimator = make_autoencoder(init=init, features=features, **sizes).fit(X)
     rows = estimator.transform(X)
     assert_allclose(run(skl2onnx.to_onnx(estimator, X[:1]), X), rows, atol=1e-5)
     if (init, features) != ("pca", "hidden"):

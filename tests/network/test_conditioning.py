@@ -6,14 +6,22 @@ from numpy.testing import assert_allclose
 
 from skae._network.conditioning import Conditioning
 from skae._network.inference import Network
-from skae._network.spec import mirrored
+from skae._network.spec import dense_autoencoder
 from skae._rows.rows import Rows, all_rows
 
 
-@pytest.fixture(params=[False, True], ids=["chain", "shortcut"])
+@pytest.fixture(
+    params=[
+        {"shortcut": False},
+        {"shortcut": True},
+        {"shortcut": True, "decoder_layer_sizes": ()},
+        {"shortcut": False, "decoder_layer_sizes": (7,)},
+    ],
+    ids=["chain", "shortcut", "shortcut in encoder", "other decoder"],
+)
 def network(request):
     options = {"activation": "tanh", "code_activation": "linear", "output_activation": "linear"}
-    spec = mirrored(3, (5, 4), 2, **options, shortcut=request.param)
+    spec = dense_autoencoder(3, (5, 4), 2, **options, **request.param)
     rng = np.random.default_rng(0)
     weights = [rng.normal(0, 0.5, shape).astype(np.float32) for shape in spec.shapes]
     return Network(spec, weights, fallback=None)

@@ -10,8 +10,8 @@ from scipy import sparse
 from skae._interop.keras_models import eager_fallback
 from skae._network.activations import ACTIVATIONS
 from skae._network.inference import Network
-from skae._network.layers import Dense, Dropout
-from skae._network.spec import NetworkSpec, mirrored
+from skae._network.layers import Dense, Dropout, Shortcut
+from skae._network.spec import NetworkSpec, dense_autoencoder
 
 
 def make(
@@ -162,7 +162,7 @@ def test_infinite_row_is_refused(bad, form, make_autoencoder, X):
 @pytest.mark.parametrize("dropout", [0.0, 0.25])
 def test_decoder_mirrors_the_encoder(dropout):
     """The decoder mirrors the encoder, with dropout after each hidden layer."""
-    spec = mirrored(
+    spec = dense_autoencoder(
         9, (7, 5), 3, activation="relu", code_activation="tanh", output_activation="sigmoid",
         dropout=dropout,
     )  # fmt: skip
@@ -186,8 +186,8 @@ def test_decoder_mirrors_the_encoder(dropout):
 def test_shortcut_is_beside_hidden_layers():
     """The widths and activations are those of a chain; dropout is not in the linear path."""
     options = {"activation": "relu", "code_activation": "tanh", "output_activation": "sigmoid"}
-    chain = mirrored(9, (7, 5), 3, **options, dropout=0.25)
-    spec = mirrored(9, (7, 5), 3, **options, dropout=0.25, shortcut=True)
+    chain = dense_autoencoder(9, (7, 5), 3, **options, dropout=0.25)
+    spec = dense_autoencoder(9, (7, 5), 3, **options, dropout=0.25, shortcut=True)
     assert (spec.widths, spec.activations) == (chain.widths, chain.activations)
     assert (spec.n_features, spec.n_components, spec.is_random) == (9, 3, True)
     assert sorted(spec.shapes) == sorted([*chain.shapes, (9, 3), (3, 9)])
@@ -195,6 +195,30 @@ def test_shortcut_is_beside_hidden_layers():
     code = spec.layers[0]
     assert [type(layer) for layer in code.layers] == [Dense, Dropout, Dense, Dropout, Dense]
     assert code.layers[-1].activation == "linear"
+
+
+@pytest.mark.parametrize(
+    ("encoder", "decoder", "kinds"),
+    [
+        ((7, 5), (4,), [Shortcut, Shortcut]),
+        ((7, 5), (), [Shortcut, Dense]),
+        ((), (4, 8, 6), [Dense, Shortcut]),
+        ((), (), [Dense, Dense]),
+    ],
+)
+def test_decoder_has_own_sizes(encoder, decoder, kinds):
+    """A half without hidden layers is one dense layer, with and without linear paths."""
+    options = {"activation": "relu", "code_activation": "tanh", "output_activation": "sigmoid"}
+    sizes = {"hidden_layer_sizes": encoder, "decoder_layer_sizes": decoder}
+    chain = dense_autoencoder(9, n_components=3, **sizes, **options)
+    spec = dense_autoencoder(9, n_components=3, **sizes, **options, shortcut=True)
+
+    assert chain.widths == spec.widths == (9, *encoder, 3, *decoder, 9)
+    assert chain.encoder_widths == spec.encoder_widths == (9, *encoder, 3)
+    assert [layer.activation for layer in chain.layers] == [
+        *["relu"] * len(encoder), "tanh", *["relu"] * len(decoder), "sigmoid",
+    ]  # fmt: skip
+    assert [type(layer) for layer in spec.layers] == kinds
 
 
 def test_flops_count_products():

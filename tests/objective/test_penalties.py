@@ -1,5 +1,7 @@
 """Penalties against ``Model.fit`` of Keras models with regularizers."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ CASES = {
     "alpha": {"alpha": 0.05},
     "code_penalty": {"code_penalty": 0.3},
     "both": {"alpha": 0.02, "code_penalty": 0.1},
+    "contraction": {"contraction": 0.2},
 }
 
 
@@ -50,9 +53,26 @@ def activity_factor(n_rows):
     return float(layer.losses[0]) / 3
 
 
-def keras_model(spec, n_rows, alpha=0.0, code_penalty=0.0):
+class Contractive(keras.Sequential):
+    """A Keras model whose loss has the contractive penalty, from TensorFlow's own Jacobian."""
+
+    contraction, n_encoder_layers = 0.0, 0
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        loss = super().compute_loss(x, y, y_pred, sample_weight, training)
+        if not self.contraction:
+            return loss
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            code = functools.reduce(lambda h, f: f(h), self.layers[: self.n_encoder_layers], x)
+        squares = tf.reduce_sum(tf.square(tape.batch_jacobian(code, x)), axis=(1, 2))
+        return loss + self.contraction * tf.reduce_mean(squares)
+
+
+def keras_model(spec, n_rows, alpha=0.0, code_penalty=0.0, contraction=0.0):
     """Make the network from Keras' own layers and regularizers, for batches of ``n_rows``."""
-    model = keras.Sequential([keras.Input((spec.network.n_features,))])
+    model = Contractive([keras.Input((spec.network.n_features,))])
+    model.contraction, model.n_encoder_layers = contraction, spec.network.n_encoder_layers
     for place, layer in enumerate(spec.network.layers):
         activity = None
         if code_penalty and place == spec.network.n_encoder_layers - 1:

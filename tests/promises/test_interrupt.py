@@ -82,7 +82,7 @@ def test_interrupt_keeps_the_best_weights(interrupt_after, make_autoencoder, X):
     losses = estimator.history_["val_loss"]
 
     assert np.argmin(losses) < 24, "the last epoch was the best, so the test shows nothing"
-    assert -estimator.score(X[200:]) == pytest.approx(min(losses), rel=1e-5)
+    assert -estimator.score(X[200:]) <= min(losses) * (1 + 1e-5)  # an average may be better
 
 
 def test_interrupted_estimator_is_fully_usable(interrupt_after, make_autoencoder, X):

@@ -34,13 +34,15 @@ OBJECTS = [None, object(), [1], {"a": 1}, b"x", 1j, np.array(3), np.array([1, 2]
 INTEGERS = [0, -1, 2.5, 2.0, True, np.True_, "3", nan, inf, 10**30, 2**31, np.float32(2), *OBJECTS]
 NUMBERS = [-1, True, np.False_, "0.5", nan, inf, -inf, 1e300, 10**400, np.int8(-1), *OBJECTS]
 KERAS = [3, 2.5, True, nan, "", *OBJECTS]
+SIZES = [(), [], 4, [4, 2], np.array([4, 2]), np.int64(4), range(1, 3)]
+NO_SIZES = [
+    "64", "", [64.0], -4, 0, (4, -1), [[4]], True, [True], nan, 10**30, {4}, object(),
+]  # fmt: skip
 # Values that each parameter refuses, and values that it takes.
 SHARED = {
     "n_components": (INTEGERS, [1, np.int64(2), np.uint8(3)]),
-    "hidden_layer_sizes": (
-        ["64", "", [64.0], -4, 0, (4, -1), [[4]], True, [True], nan, 10**30, {4}, *OBJECTS[:2]],
-        [(), [], 4, [4, 2], np.array([4, 2]), np.int64(4), range(1, 3)],
-    ),
+    "hidden_layer_sizes": ([*NO_SIZES, None], SIZES),
+    "decoder_layer_sizes": (NO_SIZES, [None, *SIZES]),
     "activation": (KERAS, ["relu", abs]),
     "code_activation": (KERAS, ["relu", abs]),
     "output_activation": (KERAS, ["auto", "linear", abs]),
@@ -49,6 +51,7 @@ SHARED = {
     "dropout": ([*NUMBERS, 1, 1.0, "auto"], [0, 0.5, np.float16(0.5), Fraction(1, 3)]),
     "alpha": ([*NUMBERS, "auto"], [0, 1e-3, np.float32(2)]),
     "code_penalty": ([*NUMBERS, "auto"], [0, 1e-3, np.float32(2)]),
+    "contraction": ([*NUMBERS, "auto"], [0, 1e-3, np.float32(2)]),
     "loss": (KERAS, ["auto", "mse", max]),
     "optimizer": (KERAS, ["adam"]),
     "learning_rate": ([*NUMBERS, 0, "AUTO", abs], ["auto", 0.1, np.float64(1)]),
@@ -283,9 +286,11 @@ def test_mask_selects_rows(plane, X):
         ("lr", "Did you mean 'learning_rate'"),
         ("batchsize", "Did you mean 'batch_size'"),
         ("hidden_units", "Did you mean 'hidden_layer_sizes'"),
+        ("decoder_neuron_list", "Did you mean 'decoder_layer_sizes'"),
         ("latent_dim", "Did you mean 'n_components'"),
         ("Seed", "Did you mean 'random_state'"),
         ("l2", "Did you mean 'alpha'"),
+        ("jacobian_penalty", "Did you mean 'contraction'"),
         ("validation_split", "Did you mean 'validation_fraction'"),
         ("noise_factor", "Did you mean 'noise_scale'"),
         ("solver", "Did you mean 'optimizer'"),

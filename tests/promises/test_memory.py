@@ -11,7 +11,7 @@ import pytest
 from specs import make_spec
 
 from skae._engine.cache import ProgramCache
-from skae._objective.penalties import CodeL1, KernelL2
+from skae._objective.penalties import CodeL1, Contraction, KernelL2
 
 needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 SCRIPT = """
@@ -66,7 +66,7 @@ def test_memory_stays_flat_over_500_structures():
         {"optimizer": "adam"},
         {"optimizer": "muon"},
         {"dropout": 0.5},
-        {"penalties": (KernelL2(), CodeL1())},
+        {"penalties": (KernelL2(), CodeL1(), Contraction())},
     ],
 )
 def test_evicted_program_frees_its_graphs(changes):

@@ -401,9 +401,12 @@ def test_deeply_nested_text_is_damage(make_autoencoder, X, path):
 
 BAD_STATES = {
     "missing": None,
-    "without a loss": {"epochs_without_gain": 0},
-    "loss is text": {"best_loss": "x", "epochs_without_gain": 0},
-    "epochs are text": {"best_loss": 1.0, "epochs_without_gain": "x"},
+    "without a loss": {"mark": 1.0, "epochs_without_gain": 0, "fall": None},
+    "loss is text": {"best_loss": "x", "mark": 1.0, "epochs_without_gain": 0, "fall": None},
+    "mark is text": {"best_loss": 1.0, "mark": "x", "epochs_without_gain": 0, "fall": None},
+    "epochs are text": {"best_loss": 1.0, "mark": 1.0, "epochs_without_gain": "x", "fall": None},
+    "fall is text": {"best_loss": 1.0, "mark": 1.0, "epochs_without_gain": 0, "fall": "xy"},
+    "fall never ends": {"best_loss": 1.0, "mark": 1.0, "epochs_without_gain": 0, "fall": [1, 99]},
 }
 
 

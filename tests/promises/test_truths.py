@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy import special
+from sklearn.datasets import load_digits
+from sklearn.decomposition import IncrementalPCA
+from sklearn.preprocessing import scale
 
 from skae import DeepAutoencoder, GaussianNoise
 from skae._engine.lookup.names import ACTIVATIONS, LOSSES, OPTIMIZERS
@@ -266,6 +269,38 @@ def test_step_of_every_activation(name, X):
     spec = describe(activation=name, output_activation=output)
     after = assert_matches_model_fit(spec, X[:BATCH], learning_rate=1.0, epochs=1).weights
     assert_gradients(after, spec, X[:BATCH])
+
+
+# ---------------------------------------------------------------------- long fits
+
+
+@pytest.mark.parametrize(("n_rows", "n_features", "epochs"), [(100, 1000, 200), (50, 300, 400)])
+def test_long_fits_end_at_their_lowest(n_rows, n_features, epochs):
+    """With ReLUs, more and more units died, and the loss rose to five times its lowest."""
+    rng = np.random.default_rng(0)
+    subspace = rng.normal(size=(n_rows, 10)) @ rng.normal(size=(10, n_features))
+    wide = scale(subspace + rng.normal(size=(n_rows, n_features)))
+    estimator = DeepAutoencoder(8, epochs=epochs, random_state=0).fit(wide)
+
+    losses = estimator.history_["loss"]
+    assert losses[-1] <= 1.02 * min(losses)
+    hidden = estimator.set_params(features="hidden").transform(wide)
+    assert (hidden.std(axis=0) > 0).all()
+
+
+def test_partial_fits_come_close_to_a_fit():
+    """Twenty calls on the same rows, and one pass in twenty batches against IncrementalPCA."""
+    X = np.random.default_rng(0).permutation(load_digits().data / 16)
+    whole = DeepAutoencoder(8, random_state=0).fit(X)
+    calls, batches = (DeepAutoencoder(8, random_state=0) for _ in range(2))
+    pca = IncrementalPCA(8)
+    for start in range(20):
+        calls.partial_fit(X)
+        batches.partial_fit(X[start::20])
+        pca.partial_fit(X[start::20])
+
+    assert calls.score(X) > 1.5 * whole.score(X)
+    assert -batches.score(X) < np.mean((pca.inverse_transform(pca.transform(X)) - X) ** 2)
 
 
 # ---------------------------------------------------------------------- inference

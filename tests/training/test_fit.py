@@ -13,7 +13,7 @@ from skae import GaussianNoise
 from skae._engine.cache import ProgramCache
 from skae._engine.limits import Limits
 from skae._engine.muon import Muon
-from skae._network.spec import mirrored
+from skae._network.spec import dense_autoencoder
 from skae._rows.rows import Rows
 from skae._training.fit import train
 from skae._training.plan import Plan, columns
@@ -287,7 +287,7 @@ def test_diverging_fit_names_the_epoch(epochs_bytes, X):
 
 
 def test_initial_weights_follow_glorot():
-    network = mirrored(
+    network = dense_autoencoder(
         300, (200,), 3, activation="tanh", code_activation="linear", output_activation="linear"
     )
     weights = initial_weights(network, 0)

@@ -41,9 +41,11 @@ def error(network, X):
 
 
 @pytest.mark.parametrize("hidden", [(), (5,), (16, 8)])
+@pytest.mark.parametrize("decoder", [None, (), (7, 9)])
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
-def test_untrained_network_is_pca(hidden, dropout):
-    network = start(CANCER, 8, hidden_layer_sizes=hidden, dropout=dropout)
+def test_untrained_network_is_pca(hidden, decoder, dropout):
+    sizes = {"hidden_layer_sizes": hidden, "decoder_layer_sizes": decoder}
+    network = start(CANCER, 8, **sizes, dropout=dropout)
 
     assert_allclose(error(network, CANCER), pca_error(CANCER, 8), rtol=1e-6)
     codes = network.encode(CANCER)

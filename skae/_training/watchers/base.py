@@ -33,10 +33,13 @@ class Running(Protocol):
 
     @property
     def rates(self) -> Rates:
-        """The learning rates, which a watcher may scale."""
+        """The learning rates, which a watcher may scale or let fall to zero."""
 
     def validation_loss(self) -> float:
         """Return the loss of the current weights on the validation rows."""
+
+    def loss_of(self, weights: Sequence[Floats]) -> float:
+        """Return the loss of other weights on the validation rows."""
 
     def weights(self) -> list[Floats]:
         """Copy the current weights."""
