@@ -90,7 +90,8 @@ def train(
         same = start.optimizer == _optimizer(spec)
         with lease.acquire():
             program.reset(start.weights, start.optimizer_state if same else None)
-        is_observed = bool(watchers or checkpoint or validation is not None or spec.metrics)
+        is_followed = any(watcher.follows_epochs for watcher in watchers)
+        is_observed = is_followed or checkpoint or validation is not None or spec.metrics
         at_once = 1 if is_observed else _epochs_at_once(program, rows, limits)
         training = Pass(lease, rows, plan, limits, at_once)
         validating = None if validation is None else Pass(lease, validation, plan, limits)

@@ -14,6 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
 from skae import DenoisingAutoencoder, GaussianNoise
+from skae._engine.program import Program
 from skae._training.watchers.mlflow import log_history
 
 
@@ -135,6 +136,19 @@ def test_nothing_is_logged_unasked(tracking, make_autoencoder, X):
         make_autoencoder().fit(X)
         tracking.sklearn.autolog(log_models=False, log_datasets=False, silent=True)
     assert tracking.get_run(run.info.run_id).data.metrics == {}
+
+
+def test_tracking_leaves_small_fits_fast(tracking, make_autoencoder, X, monkeypatch):
+    """One call of the program still trains all epochs of a small fit."""
+    train, calls = Program.train, []
+    monkeypatch.setattr(
+        Program, "train", lambda *args, **kw: calls.append(args) or train(*args, **kw)
+    )
+    with tracking.start_run() as run:
+        fitted = make_autoencoder(epochs=3).fit(X)
+
+    assert len(calls) == 1
+    assert_allclose(curve(tracking, run.info.run_id, "loss"), fitted.history_["loss"])
 
 
 def test_failing_tracking_server_only_warns(tracking, make_autoencoder, X, monkeypatch):

@@ -1,7 +1,7 @@
 """`Watcher`: the events of a fit, and `Running`: the fit as a watcher sees it."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from skae._training.plan import WatcherState
 from skae._training.schedules import Rates
@@ -55,7 +55,10 @@ class Watcher:
     """Object that is told about each event of a fit, and may end the fit.
 
     Each kind of watcher overrides the events that it needs.  The number of the first epoch is 0.
+    If no watcher follows each epoch, one call of the program may train several.
     """
+
+    follows_epochs: ClassVar[bool] = True
 
     def begin(self, fit: Running) -> None:
         """Training begins."""
