@@ -23,7 +23,8 @@ from skae._typing import Array, Floats, History
 # So few rows that a BLAS starts no thread for a small network: its threads and TensorFlow's would
 # wait for each other, 30 ms a fit.
 SAMPLE = 128
-LARGE_SAMPLE = 20_000  # rows to do it with
+# Rows to correct columns with; several arrays of so many values are in memory at once.
+LARGE_SAMPLE, LARGE_VALUES = 20_000, 1 << 21
 # The input of an activation that gives a value.
 INVERSES: dict[object, Callable[[Array], Array]] = {
     "relu": np.positive,
@@ -85,7 +86,8 @@ def calibrate(
     warning says so.  The last layer's weights hold the result.
     """
     slopes, shifts = np.ones(1), np.zeros(1)
-    for n_rows in (SAMPLE, LARGE_SAMPLE):
+    large = min(LARGE_SAMPLE, max(SAMPLE, LARGE_VALUES // spec.network.n_features))
+    for n_rows in (SAMPLE, large):
         slopes, shifts = _corrections(spec, measure(network, rows, n_rows))
         if (slopes == 1).all() and not shifts.any():
             return list(weights)

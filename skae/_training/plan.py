@@ -26,8 +26,6 @@ class Plan:
         Name of a schedule, or a Keras ``LearningRateSchedule``.
     seed : int
         Seed of every random stream.
-    init : {"random", "pca"}, default="random"
-        Where the weights of a new network start.
     corruption : Corruption or None, default=None
         The corruption of the inputs.
     strengths : tuple of float, default=()
@@ -37,6 +35,8 @@ class Plan:
     single_epoch : bool, default=False
         Whether this is one epoch of `partial_fit`.  Its rate is constant, because the end of the
         schedule is not known.
+    init : {"random", "pca"}, default="random"
+        Where the weights of a new network start.
     """
 
     epochs: int
@@ -44,11 +44,11 @@ class Plan:
     learning_rate: float | str
     schedule: str | Callable[[Any], Any]
     seed: int
-    init: str = "random"
     corruption: Corruption | None = None
     strengths: tuple[float, ...] = ()
     conditioning: Conditioning | None = None
     single_epoch: bool = False
+    init: str = "random"
 
 
 @dataclass(frozen=True)

@@ -143,7 +143,9 @@ def test_partial_fit_draws_new_masks(make_autoencoder, X):
 
 def test_transform_and_validation_drop_nothing(make_autoencoder, X):
     """The fitted network computes without dropout, and so does ``val_loss``."""
-    estimator = make_autoencoder(dropout=0.5, loss="mean_squared_error").fit(X, X_val=X)
+    estimator = make_autoencoder(dropout=0.5, activation="relu", loss="mean_squared_error").fit(
+        X, X_val=X
+    )
     weights = [array.astype(np.float64) for array in estimator._network.weights]
     kernels, biases = weights[::2], weights[1::2]
     codes = np.maximum(X @ kernels[0] + biases[0], 0) @ kernels[1] + biases[1]

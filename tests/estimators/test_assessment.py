@@ -21,7 +21,7 @@ def test_nine_rows_need_more_epochs():
 def test_short_fit_improved_to_the_end():
     X = scale(load_breast_cancer().data)
     with pytest.warns(ConvergenceWarning, match="improved steeply"):
-        DeepAutoencoder(8, epochs=4, learning_rate_schedule="constant", random_state=0).fit(X)
+        DeepAutoencoder(8, epochs=3, learning_rate_schedule="constant", random_state=0).fit(X)
 
 
 @pytest.mark.parametrize(

@@ -123,6 +123,7 @@ def test_memory_layouts_are_bitwise_equal(layout, dtype, make_autoencoder, X):
         make_autoencoder().fit(X).transform(layout(X)),
         make_autoencoder().fit(X).transform(X),
         rtol=1e-4,
+        atol=1e-5,
     )
 
 

@@ -184,7 +184,10 @@ def test_corruption_in_copies(corruption, amount, make_denoiser, X):
 def test_grid_over_corruption_parameters(corruption, amount, make_denoiser, X):
     name = f"corruption__{amount}"
     search = GridSearchCV(
-        make_denoiser(corruption=corruption), {name: [0.1, 0.9]}, cv=2, error_score="raise"
+        make_denoiser(corruption=corruption, epochs=20),
+        {name: [0.1, 0.9]},
+        cv=2,
+        error_score="raise",
     ).fit(X)
 
     assert search.best_params_ == {name: 0.1}  # the clean rows are scored
@@ -198,9 +201,9 @@ def test_grid_over_rates_per_feature(make_denoiser, X):
         "corruption__groups": [None, [[0, 1], [20, 21]]],
     }
     search = GridSearchCV(
-        make_denoiser(corruption=SwapNoise()), grid, cv=2, error_score="raise"
+        make_denoiser(corruption=SwapNoise(), epochs=20), grid, cv=2, error_score="raise"
     ).fit(X)
-    best = make_denoiser(corruption=SwapNoise([0.1] * 64)).fit(X)
+    best = make_denoiser(corruption=SwapNoise([0.1] * 64), epochs=20).fit(X)
 
     assert search.best_params_["corruption__fraction"] == [0.1] * 64
     if search.best_params_["corruption__groups"] is None:

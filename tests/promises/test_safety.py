@@ -22,7 +22,14 @@ from safetensors.numpy import save as save_arrays
 from sklearn.base import clone
 
 import skae
-from skae import DeepAutoencoder, DenoisingAutoencoder, GaussianNoise, MaskingNoise
+from skae import (
+    DeepAutoencoder,
+    DenoisingAutoencoder,
+    GaussianNoise,
+    MaskingNoise,
+    SaltAndPepperNoise,
+    SwapNoise,
+)
 from skae._training.checkpoint import HEAD_BYTES, Checkpoint, head_of
 from skae.datasets import load_mnist
 from tests.datasets.test_datasets import arrays as mnist_arrays
@@ -114,7 +121,7 @@ def test_documented_types_match_files(make_autoencoder, X, dump):
     for estimator in (
         make_autoencoder(optimizer=keras.optimizers.Adam(0.01)).fit(X),
         make_autoencoder(DenoisingAutoencoder, corruption=MaskingNoise()).partial_fit(X),
-        GaussianNoise().fit(X),
+        *(noise.fit(X) for noise in (GaussianNoise(), SwapNoise(), SaltAndPepperNoise())),
     ):
         found |= set(skops_io.get_untrusted_types(data=dump(estimator)))
 
