@@ -126,18 +126,18 @@ def running(targets, data):
             worker.close()
 
 
-def interleave(measures, rounds, failures):
+def interleave(measures, rounds, failures, settle=SETTLE):
     """Measure by turns, A B C A B C ..., so that a drift of the machine's speed hits all alike.
 
     ``measures`` maps names to functions that return one sample.  A contestant that fails is
-    left out, and why goes into ``failures``.
+    left out, and why goes into ``failures``.  Each turn begins after ``settle`` seconds.
     """
     samples = {name: [] for name in measures}
     for _ in range(rounds):
         for name, measure in measures.items():
             if name in failures:
                 continue
-            time.sleep(SETTLE)
+            time.sleep(settle)
             try:
                 samples[name].append(measure())
             except Failed as failure:

@@ -41,14 +41,14 @@ class Training:
     def errors(self):
         return None
 
-    def encode(self):
-        """Encode in blocks, which stay in the cache from layer to layer."""
+    def encode(self, block=BLOCK):
+        """Encode in blocks of rows, which stay in the cache from layer to layer."""
         kernels = self.kernels[: len(HIDDEN) + 1]
-        blocks = [np.empty((BLOCK, kernel.shape[1]), np.float32) for kernel in kernels]
+        blocks = [np.empty((block, kernel.shape[1]), np.float32) for kernel in kernels]
         codes = np.empty((len(self.X), CODE), np.float32)
-        for start in range(0, len(self.X), BLOCK):
-            h = self.X[start : start + BLOCK]
-            blocks[-1] = codes[start : start + BLOCK]
+        for start in range(0, len(self.X), block):
+            h = self.X[start : start + block]
+            blocks[-1] = codes[start : start + block]
             for kernel, out in zip(kernels, blocks, strict=True):
                 h = np.matmul(h, kernel, out=out[: len(h)])
         return codes

@@ -10,7 +10,7 @@ from skae._corruption.gaussian import GaussianNoise
 from skae._rows.finite import as_float32, is_finite
 from skae._typing import EpochNoise, Floats, Rng
 
-TABLE_SIZE = 1 << 21  # values: 8 MiB
+TABLE_VALUES = 1 << 21  # 8 MiB
 
 
 class FreshNoise:
@@ -73,17 +73,22 @@ class NoiseTable:
 
 
 @functools.singledispatch
-def epoch_noise(corruption: Corruption, n_rows: int, n_features: int) -> EpochNoise:
+def epoch_noise(
+    corruption: Corruption, n_rows: int, n_features: int, table_values: int = TABLE_VALUES
+) -> EpochNoise:
     """Return what corrupts the mini-batches of epochs of ``n_rows`` rows.
 
-    This function dispatches on the class of the corruption.
+    Noise for more than ``table_values`` values comes from a table of this size.  This function
+    dispatches on the class of the corruption.
     """
     return FreshNoise(corruption)
 
 
 @epoch_noise.register
-def _(corruption: GaussianNoise, n_rows: int, n_features: int) -> EpochNoise:
-    size = max(TABLE_SIZE, 64 * n_features)
+def _(
+    corruption: GaussianNoise, n_rows: int, n_features: int, table_values: int = TABLE_VALUES
+) -> EpochNoise:
+    size = max(table_values, 64 * n_features)
     is_large = n_rows * n_features > size
     if is_large and type(corruption) is GaussianNoise:  # a subclass may corrupt differently
         return NoiseTable(corruption, size)

@@ -72,7 +72,7 @@ def make_feeder(
     batch_size, n_features = program.spec.batch_size, rows.inputs.shape[1]
     noise = None
     if corruption is not None:
-        noise = epoch_noise(corruption, len(rows.index), n_features)
+        noise = epoch_noise(corruption, len(rows.index), n_features, limits.noise_values)
     make = functools.partial(
         Feeder, rows, batch_size, program.chunk_steps, pad=program.jit, corruption=noise
     )

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skae._corruption.epochs import TABLE_VALUES
 from skae._engine.spec import ProgramSpec
 
 
@@ -23,6 +24,8 @@ class Limits:
         An accelerator keeps the rows if they take at most ``resident_bytes``; they are copied to it
         in blocks of ``sent_bytes``.  TensorFlow does not tell the memory of a device.  The default
         is a quarter of the memory of the smaller devices that people use.
+    noise_values : int
+        Gaussian noise for more values comes from a table of this size.
     xla : bool or None
         Whether to compile with XLA; None decides by the length of the fit.
     """
@@ -32,6 +35,7 @@ class Limits:
     epochs_bytes: int = 1 << 23
     resident_bytes: int = 1 << 31
     sent_bytes: int = 1 << 26
+    noise_values: int = TABLE_VALUES
     xla: bool | None = None
 
     def chunk_steps(self, spec: ProgramSpec) -> int:

@@ -13,7 +13,6 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from skae import DenoisingAutoencoder, GaussianNoise, MaskingNoise, SaltAndPepperNoise, SwapNoise
-from skae._corruption import epochs
 from skae._engine.limits import Limits
 from tests.estimators.comparisons import (
     BOUNDED,
@@ -104,9 +103,8 @@ def test_validation_noise_stays_the_same(make_denoiser, X):
 @pytest.mark.parametrize("form", ["array", "sparse", "source", "table"])
 def test_gaussian_noise_equals_none(form, xla, clip, make_denoiser, X, tmp_path, monkeypatch):
     """``corruption=None`` means `GaussianNoise` with ``noise_scale`` and ``clip``, bit for bit."""
-    monkeypatch.setattr(DenoisingAutoencoder, "_limits", Limits(xla=xla))
-    if form == "table":
-        monkeypatch.setattr(epochs, "TABLE_SIZE", 1)
+    table = {"noise_values": 1} if form == "table" else {}
+    monkeypatch.setattr(DenoisingAutoencoder, "_limits", Limits(xla=xla, **table))
     rows = X
     if form == "sparse":
         rows = sparse.csr_array(X)
@@ -332,9 +330,9 @@ def test_own_corruption_may_have_parameters(make_denoiser, X):
     assert_same_bits(scaled, make_denoiser().fit((X / 2).astype(np.float32), X_clean=X), X)
 
 
-@pytest.mark.parametrize("table_size", [epochs.TABLE_SIZE, 1])
-def test_subclass_of_gaussian_noise_is_called(table_size, make_denoiser, X, monkeypatch):
-    monkeypatch.setattr(epochs, "TABLE_SIZE", table_size)
+@pytest.mark.parametrize("limits", [Limits(), Limits(noise_values=1)])
+def test_subclass_of_gaussian_noise_is_called(limits, make_denoiser, X, monkeypatch):
+    monkeypatch.setattr(DenoisingAutoencoder, "_limits", limits)
 
     assert_same_bits(
         make_denoiser(corruption=Halved()).fit(X), make_denoiser(corruption=Scaled(0.5)).fit(X), X

@@ -41,9 +41,8 @@ def test_worker_calls_in_another_process():
             worker.call("double", 21)
 
 
-def test_interleave_takes_turns(monkeypatch):
+def test_interleave_takes_turns():
     """Contestants take turns, and one that fails takes no further turn."""
-    monkeypatch.setattr(measure, "SETTLE", 0)
     order = []
 
     def sample(name):
@@ -53,7 +52,7 @@ def test_interleave_takes_turns(monkeypatch):
         return len(order)
 
     failures = {}
-    samples = measure.interleave({n: lambda n=n: sample(n) for n in "ABC"}, 3, failures)
+    samples = measure.interleave({n: lambda n=n: sample(n) for n in "ABC"}, 3, failures, settle=0)
     assert "".join(order) == "ABCABCAC"
     assert samples == {"A": [1, 4, 7], "C": [3, 6, 8]}
     assert failures == {"B": "gone"}
@@ -101,12 +100,13 @@ def test_errors_match_their_definitions():
     np.testing.assert_allclose(reached["mse"], (0.25 + 0.0625) / 2)
 
 
-def test_floor_encodes_with_three_products(monkeypatch):
-    monkeypatch.setattr(floor, "BLOCK", 7)
+def test_floor_encodes_with_three_products():
     X = np.random.default_rng(0).random((20, 50), np.float32)
     products = floor.Training(X, X)
     first, second, third = products.kernels[:3]
-    np.testing.assert_allclose(products.encode(), X @ first @ second @ third, rtol=1e-4, atol=1e-2)
+    np.testing.assert_allclose(
+        products.encode(block=7), X @ first @ second @ third, rtol=1e-4, atol=1e-2
+    )
 
 
 def test_floor_takes_every_product(monkeypatch):
