@@ -13,12 +13,12 @@ import numpy as np
 from scipy import special
 from sklearn.exceptions import ConvergenceWarning
 
-from skae._engine.spec import ProgramSpec
 from skae._network.activations import RANGES
 from skae._network.inference import Network
+from skae._objective.objective import Objective
 from skae._rows.readers import make_reader
 from skae._rows.rows import Rows
-from skae._typing import Array, Floats, History
+from skae._typing import Activation, Array, History
 
 # So few rows that a BLAS starts no thread for a small network: its threads and TensorFlow's would
 # wait for each other, 30 ms a fit.
@@ -75,33 +75,35 @@ def measure(network: Network, rows: Rows, n_rows: int) -> Fit:
     return Fit(errors, spread, slopes, means, output_means, closer)
 
 
-def calibrate(
-    network: Network, spec: ProgramSpec, rows: Rows, weights: Sequence[Floats]
-) -> list[Floats]:
+def calibrate(network: Network, objective: Objective, rows: Rows) -> Network:
     """Improve those outputs that are worse than their column's mean.
 
     Columns of small variance hardly count in a loss, and may end anywhere.  If such an output is
     linear, it gets the factor and the shift that minimise its squared error, unless the loss would
     rise.  The output of another activation becomes the mean, unless the whole fit failed: then a
-    warning says so.  The last layer's weights hold the result.
+    warning says so.  The last layer's weights hold the result.  Without a correction, the network
+    itself is returned.
     """
+    spec = network.spec
     slopes, shifts = np.ones(1), np.zeros(1)
-    large = min(LARGE_SAMPLE, max(SAMPLE, LARGE_VALUES // spec.network.n_features))
+    large = min(LARGE_SAMPLE, max(SAMPLE, LARGE_VALUES // spec.n_features))
     for n_rows in (SAMPLE, large):
-        slopes, shifts = _corrections(spec, measure(network, rows, n_rows))
+        slopes, shifts = _corrections(
+            spec.activations[-1], objective, measure(network, rows, n_rows)
+        )
         if (slopes == 1).all() and not shifts.any():
-            return list(weights)
-    *others, own = spec.network.by_layer(weights)
-    last: Any = spec.network.layers[-1]
+            return network
+    *others, own = spec.by_layer(network.weights)
+    last: Any = spec.layers[-1]
     with np.errstate(over="ignore"):
         improved = [x.astype(np.float32) for x in last.fold_outputs(own, shifts, slopes)]
-    is_finite = all(np.isfinite(array).all() for array in improved)
-    return [*itertools.chain(*others), *improved] if is_finite else list(weights)
+    if not all(np.isfinite(array).all() for array in improved):
+        return network
+    return Network(spec, [*itertools.chain(*others), *improved], network.fallback)
 
 
-def _corrections(spec: ProgramSpec, found: Fit) -> tuple[Array, Array]:
+def _corrections(output: Activation, objective: Objective, found: Fit) -> tuple[Array, Array]:
     """Return a factor and a shift for the input of each output's activation."""
-    output, objective = spec.network.activations[-1], spec.objective
     with np.errstate(divide="ignore", invalid="ignore"):
         if output == "linear":
             lowers_loss = objective.favours_means | objective.is_distance & found.closer

@@ -169,8 +169,7 @@ def _watchers(
 def _attributes(job: Job, weights: list[Floats], history: History) -> dict[str, Any]:
     network = Network(job.spec.network, weights, eager_fallback)
     if not job.plan.single_epoch:
-        weights = calibrate(network, job.spec, job.rows, weights)
-        network = Network(job.spec.network, weights, eager_fallback)
+        network = calibrate(network, job.spec.objective, job.rows)
     return fitted_attributes(network, appended(job.past, history)) | {"_bounded": job.bounded}
 
 

@@ -80,7 +80,7 @@ def test_dtypes_equal_float64_bitwise(dtype, make_autoencoder, X):
 
     assert_same_bits(estimator, reference, whole)
     codes = estimator.transform(whole.astype(dtype))
-    assert_allclose(codes, reference.transform(whole), rtol=1e-3, atol=1e-5)
+    assert_allclose(codes, reference.transform(whole), rtol=1e-3, atol=1e-6)
 
 
 def test_booleans_are_numbers(make_autoencoder, X):
@@ -123,7 +123,7 @@ def test_memory_layouts_are_bitwise_equal(layout, dtype, make_autoencoder, X):
         make_autoencoder().fit(X).transform(layout(X)),
         make_autoencoder().fit(X).transform(X),
         rtol=1e-4,
-        atol=1e-5,
+        atol=1e-6,
     )
 
 

@@ -68,13 +68,33 @@ def wait_for_workers(timeout: float = 600.0, *, cluster_resolver: Any = None) ->
         )
     from skae._engine.tensorflow import tf
 
-    resolver = cluster_resolver or tf.distribute.cluster_resolver.TFConfigClusterResolver()
+    meet(cluster_resolver or tf.distribute.cluster_resolver.TFConfigClusterResolver(), timeout)
+
+
+def meet(resolver: Any, timeout: float, patience: float = PATIENCE) -> None:
+    """Wait for the workers of a cluster; raise TimeoutError if some are missing.
+
+    Parameters
+    ----------
+    resolver : ClusterResolver
+        Describes the cluster and this worker.
+    timeout : float
+        Seconds to wait for the others.
+    patience : float, default=PATIENCE
+        Seconds after which a worker that does not answer counts as missing.
+    """
+    deadline = time.monotonic() + timeout
     addresses = _addresses(resolver.cluster_spec())
     names, me = list(addresses), f"{resolver.task_type} {resolver.task_id}"
     if me not in names or len(names) == 1:  # an evaluator, or the only worker
         return
-    first = _host_and_port(names[0], addresses[names[0]])
-    if missing := meet(first, names.index(me), len(names), timeout):
+    first, number = _host_and_port(names[0], addresses[names[0]]), names.index(me)
+    missing = (
+        _follow(first, number, len(names), deadline, patience)
+        if number
+        else _lead(first[1], len(names), deadline, patience)
+    )
+    if missing:
         who = ", ".join(f"{names[i]} ({addresses[names[i]]})" for i in missing)
         raise TimeoutError(
             f"{len(missing)} of {len(names)} workers did not connect within {timeout:g} s: {who}. "
@@ -82,30 +102,6 @@ def wait_for_workers(timeout: float = 600.0, *, cluster_resolver: Any = None) ->
             f"wait_for_workers, and can reach {names[0]} at {addresses[names[0]]}. Then start all "
             "workers again."
         )
-
-
-def meet(
-    first: tuple[str, int], number: int, n_workers: int, timeout: float, patience: float = PATIENCE
-) -> list[int]:
-    """Meet the other workers; return the numbers of those that are missing after ``timeout``.
-
-    Parameters
-    ----------
-    first : tuple of (str, int)
-        Host and port of the first worker.
-    number : int
-        The number of this worker, from 0.
-    n_workers : int
-        The number of workers.
-    timeout : float
-        Seconds to wait for the others.
-    patience : float, default=PATIENCE
-        Seconds after which a worker that does not answer counts as missing.
-    """
-    deadline = time.monotonic() + timeout
-    if number:
-        return _follow(first, number, n_workers, deadline, patience)
-    return _lead(first[1], n_workers, deadline, patience)
 
 
 def _addresses(cluster: Any) -> dict[str, str]:
