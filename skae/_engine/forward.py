@@ -121,17 +121,19 @@ def run_forward(
     outputs : Outputs
         The logits and the code of each row, and the encoder.
     """
-    layers, own, n_encoder_layers = (
-        network.layers,
-        network.by_layer(weights),
-        network.n_encoder_layers,
-    )
-    h = code = rows
-    for place, (layer, arrays) in enumerate(zip(layers[:-1], own[:-1], strict=True)):
-        h = apply(layer, arrays, h, mode.at(place))
-        code = h if place == n_encoder_layers - 1 else code
-    encoder = Chain(layers[:n_encoder_layers], own[:n_encoder_layers], rows, mode)
+    layers, own, n = network.layers, network.by_layer(weights), network.n_encoder_layers
+    encoder = Chain(layers[:n], own[:n], rows, mode)
+    code = run_chain(encoder)
+    h = run_chain(Chain(layers[n:-1], own[n:-1], code, mode), first_place=n)
     return Outputs(logits(layers[-1], own[-1], h, mode.at(len(layers) - 1)), code, encoder)
+
+
+def run_chain(chain: Chain, first_place: int = 0) -> Tensor:
+    """Compute a chain; the places of its layers, from the first one on, give them seeds."""
+    h = chain.rows
+    for place, (layer, weights) in enumerate(zip(chain.layers, chain.weights, strict=True)):
+        h = apply(layer, weights, h, chain.mode.at(first_place + place))
+    return h
 
 
 @functools.singledispatch
@@ -182,10 +184,7 @@ def _(layer: Dense, weights: Sequence[Tensor], rows: Tensor, mode: Mode) -> Tens
 @logits.register
 def _(layer: Shortcut, weights: Sequence[Tensor], rows: Tensor, mode: Mode) -> Tensor:
     path, own = layer.split(weights)
-    h = rows
-    for place, (inner, arrays) in enumerate(zip(layer.layers, own, strict=True)):
-        h = apply(inner, arrays, h, mode.at(place))
-    return product(rows, path, mode) + h
+    return product(rows, path, mode) + run_chain(Chain(layer.layers, own, rows, mode))
 
 
 def product(rows: Tensor, kernel: Tensor, mode: Mode) -> Tensor:
