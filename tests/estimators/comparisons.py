@@ -1,12 +1,10 @@
 """Comparisons of estimators, and checks of refused calls."""
 
-import keras
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
 from skae import DeepAutoencoder, DenoisingAutoencoder
-from skae._network.inference import Network
 
 each_kind = pytest.mark.parametrize("kind", [DeepAutoencoder, DenoisingAutoencoder])
 MSE = {"output_activation": "linear", "loss": "mean_squared_error"}
@@ -32,29 +30,3 @@ def refused(estimator, error, match, *args, method="fit", **kwargs):
         getattr(estimator, method)(*args, **kwargs)
     assert vars(estimator).keys() == before.keys()
     assert all(vars(estimator)[name] is value for name, value in before.items())
-
-
-class EachEpoch(keras.callbacks.Callback):
-    """Keeps the weights after each epoch."""
-
-    def __init__(self):
-        super().__init__()
-        self.weights = []
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.weights.append(self.model.get_weights())
-
-
-def lowest_loss(weights, estimator, X):
-    """Return the lowest mean squared error of the weights of each epoch, and of their averages.
-
-    An average reaches over 30 % of the epochs so far, and over 8 at most.
-    """
-    average, losses = weights[0], []
-    for epoch, current in enumerate(weights):
-        share = 1 / max(1, min(8, 0.3 * (epoch + 1)))
-        average = [old + share * (new - old) for old, new in zip(average, current, strict=True)]
-        for candidate in (current, average):
-            network = Network(estimator._network.spec, candidate, fallback=None)
-            losses.append(-network.scores(X).mean())
-    return min(losses)

@@ -13,16 +13,15 @@ from sklearn.exceptions import NotFittedError
 from sklearn.metrics import mean_absolute_error, mean_squared_error
 
 from skae import DeepAutoencoder, DenoisingAutoencoder
+from tests.epochs import EachEpoch, lowest_loss
 from tests.estimators.comparisons import (
     BOUNDED,
     FROZEN,
     MSE,
     UNCHANGED,
-    EachEpoch,
     assert_other_bits,
     assert_same_bits,
     each_kind,
-    lowest_loss,
 )
 
 # ---------------------------------------------------------------------- methods and attributes

@@ -16,7 +16,8 @@ from skae._estimators import fitting
 from skae._estimators.base import BaseAutoencoder
 from skae._rows.batches import Feeder
 from skae._training.watchers.base import Watcher
-from tests.estimators.comparisons import UNCHANGED, EachEpoch, lowest_loss
+from tests.epochs import EachEpoch, lowest_loss
+from tests.estimators.comparisons import UNCHANGED
 
 
 @pytest.fixture
