@@ -23,10 +23,13 @@ SETTINGS = {
     "Adam, batch auto": ADAM | {"batch_size": "auto"},
     "Muon, batch 128": {"batch_size": 128},
     "Muon, batch auto (the default)": {},
+    "default, random start": {"init": "random"},
+    "default, no rows set aside": {"early_stopping": False},
+    "default, random start, no rows set aside": {"init": "random", "early_stopping": False},
+    "default, 100 epochs": {"epochs": 100},
     "default, ReLU": {"activation": "relu"},
     "default, weight decay 0.05": {"optimizer__weight_decay": 0.05},
     "default, weight decay 0.4": {"optimizer__weight_decay": 0.4},
-    "default, started at PCA": {"init": "pca"},
     "default, 3 iterations": {"optimizer__ns_steps": 3},
     "default, 5 iterations": {"optimizer__ns_steps": 5},
     "default, half the rate": {"learning_rate": 0.01},
@@ -43,6 +46,7 @@ def small_sets():
         "breast cancer": (datasets.load_breast_cancer().data, 5),
         "wine": (datasets.load_wine().data, 4),
         "diabetes": (datasets.load_diabetes().data, 4),
+        "iris": (datasets.load_iris().data, 2),
         "swiss roll": (datasets.make_swiss_roll(2000, random_state=0)[0], 2),
     }
     rng = np.random.default_rng(0)
@@ -51,6 +55,25 @@ def small_sets():
     for name, (X, n_components) in tables.items():
         yield name, X, n_components, StandardScaler()
     yield "wide (300 x 400)", wide, 10, StandardScaler()
+    yield "daily profiles (250 x 48)", daily_profiles(), 8, StandardScaler()
+    yield "genes (60 x 2,000)", genes(), 8, StandardScaler()
+
+
+def daily_profiles():
+    """Loads of 250 days in half-hours: a daily and a half-daily wave, a peak at 18 h, and noise."""
+    rng, time = np.random.default_rng(1), np.arange(48) * np.pi / 24
+    level, phase = rng.uniform(0.5, 2, (250, 1)), rng.normal(0, 0.4, (250, 2))
+    day, half_day, peak = rng.uniform(0.2, 1, (3, 250, 1))
+    X = level + day * np.sin(time - phase[:, :1]) + half_day * np.sin(2 * time - phase[:, 1:])
+    return X + peak * np.exp(-((np.arange(48) - 36) ** 2) / 18) + rng.normal(0, 0.05, X.shape)
+
+
+def genes():
+    """60 samples of 8 classes with 2,000 columns, some of them correlated, like NCI60's."""
+    rng = np.random.default_rng(2)
+    classes, centres = rng.integers(0, 8, 60), rng.normal(size=(8, 2000))
+    factors = 0.2 * rng.normal(size=(60, 20)) @ rng.normal(size=(20, 2000))
+    return centres[classes] + factors + rng.normal(size=(60, 2000))
 
 
 def small_figures(params, seeds):
@@ -78,15 +101,20 @@ def mnist_figures(params, seeds):
 def main(arguments=None):
     parser = argparse.ArgumentParser("python -m benchmarks.defaults", description=__doc__)
     parser.add_argument("--seeds", type=int, default=5, help="how many (default: 5)")
-    seeds = range(parser.parse_args(arguments).seeds)
+    parser.add_argument("--settings", nargs="+", choices=SETTINGS, default=list(SETTINGS))
+    parser.add_argument("--small", action="store_true", help="leave out MNIST")
+    options = parser.parse_args(arguments)
+    seeds = range(options.seeds)
     names = [name for name, *_ in small_sets()]
-    if mnist_file() is not None:
+    has_mnist = mnist_file() is not None and not options.small
+    if has_mnist:
         names += [f"MNIST, {epochs} epochs" for epochs in MNIST_EPOCHS]
     print("| setting |", " | ".join(names), "|")
     print("|---|" + "---|" * len(names))
-    for setting, params in SETTINGS.items():
+    for setting in options.settings:
+        params = SETTINGS[setting]
         cells = [_cell(figures, 3) for figures in small_figures(params, seeds)]
-        if mnist_file() is not None:
+        if has_mnist:
             cells += [_cell(figures, 4) for figures in mnist_figures(params, seeds)]
         print(f"| {setting} |", " | ".join(cells), "|", flush=True)
 

@@ -87,12 +87,14 @@ def fits_float32(value: Any) -> bool:
     return bool(abs(value) <= FLOAT32_MAX)
 
 
-def check_bool(name: str, value: Any) -> None:
-    """Raise TypeError unless ``value`` is True or False: the string "False" would count as true."""
-    if not isinstance(value, bool | np.bool_):
-        raise TypeError(
-            f"{name} must be True or False; got {value!r} of type {type(value).__name__}."
-        )
+def check_bool(name: str, value: Any, *, auto: bool = False) -> None:
+    """Raise TypeError unless ``value`` is True or False: the string "False" would count as true.
+
+    ``auto`` says whether "auto" is a value, too.
+    """
+    if not (isinstance(value, bool | np.bool_) or (auto and is_auto(value))):
+        values = "True, False or 'auto'" if auto else "True or False"
+        raise TypeError(f"{name} must be {values}; got {value!r} of type {type(value).__name__}.")
 
 
 def check_option(name: str, value: Any, options: Sequence[str]) -> None:

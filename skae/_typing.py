@@ -36,6 +36,9 @@ class RowMatrix(Protocol):
     def max(self) -> Any:
         """Return the highest value."""
 
+    def sum(self) -> Any:
+        """Return the sum of all values."""
+
 
 class EpochNoise(Protocol):
     """Corruption of the inputs of training, drawn again in every epoch."""

@@ -26,8 +26,8 @@ ROOT = Path(__file__).parents[1]
 # From the lowest room to the highest, so that the first failure is close to its cause.  The folders
 # that take minutes are last.
 FOLDERS = [
-    "rows", "network", "corruption", "objective", "engine", "training", "estimators", "interop",
-    "plot", "datasets", "project", "promises",
+    "rows", "network", "corruption", "objective", "engine", "training", "estimators", "outliers",
+    "interop", "plot", "datasets", "project", "promises",
 ]  # fmt: skip
 settings.register_profile("short", max_examples=25, derandomize=True, **COMMON)
 settings.register_profile("long", max_examples=1000, **COMMON)
@@ -96,6 +96,8 @@ def make_autoencoder():
     def make(kind=DeepAutoencoder, **params):
         defaults = {
             "n_components": 4,
+            "init": "random",
+            "early_stopping": False,
             "hidden_layer_sizes": (16,),
             "optimizer": "adam",
             "batch_size": 32,

@@ -17,7 +17,7 @@ NETWORK = {
 OBJECTIVE = {"loss": "mean_squared_error", "loss_options": (), "penalties": ()}
 PROGRAM = {
     "optimizer": "sgd", "optimizer_options": (), "metrics": (), "batch_size": 8,
-    "compute_dtype": "float32",
+    "compute_dtype": "float32", "tied": False,
 }  # fmt: skip
 
 

@@ -47,16 +47,15 @@ class Program:
         self.lock = threading.RLock()
         self.owner: Any = None  # the `Lease` that the variables' values belong to
         self.spec, self.jit, self.n_traces = spec, jit, 0
-        self.device = current_device()
-        self.chunk_steps = limits.chunk_steps(spec)
+        self.device, self.chunk_steps = current_device(), limits.chunk_steps(spec)
         with shape_free_variables(spec):
             self.model = compiled_autoencoder(spec)
             self.optimizer = self.model.optimizer
-            self.packing = WeightPacking(spec.network.shapes, flat=is_elementwise(self.optimizer))
-            self.variables = self.model.trainable_variables
-            if self.packing.flat:
-                length = sum(self.packing.sizes)
-                self.variables = [keras.Variable("zeros", (length,), name="weights")]
+            flat = is_elementwise(self.optimizer)
+            self.packing = WeightPacking(spec.network.shapes, spec.transposes, flat=flat)
+            self.variables = self.packing.trained(self.model.trainable_variables)
+            if flat:
+                self.variables = [keras.Variable("zeros", (self.packing.length,), name="weights")]
             self._build_optimizer()
         if spec.metrics:
             with unnamed_variables():
@@ -339,7 +338,8 @@ class Program:
         outputs = run_forward(spec.network, weights, batch.conditioned(batch.inputs), mode)
         if not spec.objective.penalties:
             return [outputs.logits]
-        return [outputs.logits, sum_penalties(spec.objective, batch, weights, outputs)]
+        own = self.packing.trained(weights)
+        return [outputs.logits, sum_penalties(spec.objective, batch, own, outputs)]
 
     def _compared(self, logits: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the sum of the rows' weighted losses, and its gradient with respect to logits."""

@@ -9,6 +9,7 @@ from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 
 from skae._network.spec import NetworkSpec
+from skae._network.tying import transposes
 from skae._objective.objective import Objective
 
 Options = tuple[tuple[str, Hashable], ...]
@@ -36,6 +37,8 @@ class ProgramSpec:
         Data type of the factors of the layers' matrix products.
     conditioned : bool, default=False
         Whether the network sees rows that are shifted and scaled by a `Conditioning`.
+    tied : bool, default=False
+        Whether the kernels of the decoder are those of the encoder, transposed.
     """
 
     network: NetworkSpec
@@ -46,6 +49,12 @@ class ProgramSpec:
     batch_size: int
     compute_dtype: str = "float32"
     conditioned: bool = False
+    tied: bool = False
+
+    @property
+    def transposes(self) -> dict[int, int]:
+        """The place of each weight that another one determines, and the place of that one."""
+        return transposes(self.network) if self.tied else {}
 
     @property
     def batch_bytes(self) -> int:

@@ -119,9 +119,12 @@ def _corrections(output: Activation, objective: Objective, found: Fit) -> tuple[
 
 
 def warn_unless_converged(network: Network, rows: Rows, history: History) -> None:
-    """Warn if the network gives back no more than the means, or has not been trained to the end."""
+    """Warn if the network gives back no more than the means, or has not been trained to the end.
+
+    If there is a validation loss, it tells whether more training would help.
+    """
     found = measure(network, rows, SAMPLE)
-    losses = history["loss"]
+    losses = history.get("val_loss", history["loss"])
     if found.failed and found.spread.any():
         problem = "reconstructs the rows no better than the means of their columns"
     elif _falls(losses):

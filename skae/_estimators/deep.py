@@ -67,7 +67,8 @@ class DeepAutoencoder(BaseAutoencoder):
         activation: Activation = "leaky_relu",
         code_activation: Activation = "linear",
         output_activation: Activation = "auto",
-        init: str = "random",
+        tied_weights: bool = False,
+        init: str = "pca",
         features: str = "code",
         dropout: float = 0.0,
         alpha: float = 0.0,
@@ -79,7 +80,7 @@ class DeepAutoencoder(BaseAutoencoder):
         learning_rate_schedule: str | Callable[[Any], Any] = "one_cycle",
         batch_size: int | str = "auto",
         epochs: int = 20,
-        early_stopping: bool = False,
+        early_stopping: bool | str = "auto",
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 10,
         tol: float = 1e-4,
@@ -97,6 +98,7 @@ class DeepAutoencoder(BaseAutoencoder):
         self.activation = activation
         self.code_activation = code_activation
         self.output_activation = output_activation
+        self.tied_weights = tied_weights
         self.init = init
         self.features = features
         self.dropout = dropout

@@ -85,6 +85,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         activation: Activation = "leaky_relu",
         code_activation: Activation = "linear",
         output_activation: Activation = "auto",
+        tied_weights: bool = False,
         init: str = "random",
         features: str = "code",
         dropout: float = 0.0,
@@ -100,7 +101,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         learning_rate_schedule: str | Callable[[Any], Any] = "one_cycle",
         batch_size: int | str = "auto",
         epochs: int = 20,
-        early_stopping: bool = False,
+        early_stopping: bool | str = "auto",
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 10,
         tol: float = 1e-4,
@@ -118,6 +119,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         self.activation = activation
         self.code_activation = code_activation
         self.output_activation = output_activation
+        self.tied_weights = tied_weights
         self.init = init
         self.features = features
         self.dropout = dropout

@@ -73,6 +73,7 @@ def describe(
         batch_size=_batch_size(params["batch_size"], n_rows),
         compute_dtype=compute_dtype(),
         conditioned=output == "linear" and objective.degree is not None,
+        tied=bool(params["tied_weights"]),
     )
 
 

@@ -25,15 +25,28 @@ code_activation : str or callable, default="linear"
     Activation of the code.
 output_activation : {"auto"}, str or callable, default="auto"
     Activation of the last layer.  "auto" is "sigmoid" if the values to reconstruct fill [0, 1]: all
-    are in it, and they take up at least half of it.  Else "auto" is "linear".
-init : {"random", "pca"}, default="random"
-    Where training starts.  With "pca", a linear path is beside the hidden layers of the encoder,
-    and one beside those of the decoder.  These paths start at the solution of PCA, with codes of
-    variance one, and the hidden layers add nothing at first.  So the untrained network *is* PCA.
-    PCA is computed from up to 10 random rows for each column, and from at least 2,000 rows.  With a
-    sigmoid output, the decoder starts at a logistic regression on PCA's codes.  Other outputs and a
-    nonlinear ``code_activation`` are applied to the linear path, which is then not PCA any more.
-    "random" makes a network without linear paths, and draws its weights from Glorot's distribution.
+    are in it, and they take up at least half of it.  Else "auto" is "linear".  It is "linear", too,
+    if fewer than a tenth of the values are not zero and their mean is below 0.5, as for TF-IDF.
+tied_weights : bool, default=False
+    Whether the kernels of the decoder are those of the encoder, transposed (Vincent et al., 2010).
+    Biases are not shared.  The network then has half the parameters to learn.  The decoder must
+    mirror the encoder.  ``alpha`` counts each shared kernel once.  Kernels are shared in training;
+    a fitted network has separate ones.  With a linear output and a squared or absolute error, the
+    last kernel is the transpose of the first times the mean variance of the columns.  If `fit`
+    corrects an output that is worse than the mean of its column, this output has another factor.
+    `partial_fit` and a warm start continue from the kernels of the encoder.
+init : {"pca", "random"}
+    Where training starts: by default "pca" for `DeepAutoencoder`, and "random" for
+    `DenoisingAutoencoder`, whose features are better so.  With "pca", a linear path is beside the
+    hidden layers of the encoder, and one beside those of the decoder.  These paths start at the
+    solution of PCA, with codes of variance one, and the hidden layers add nothing at first.  So the
+    untrained network *is* PCA.  PCA is computed from up to 10 random rows for each column, and from
+    at least 2,000 rows.  With a sigmoid output, the decoder starts at a logistic regression on
+    PCA's codes.  With ``tied_weights``, codes have the variances of PCA's, and the regression has
+    one coefficient for each component, so that the error of many components starts above PCA's.
+    Other outputs and a nonlinear ``code_activation`` are applied to the linear path, which is then
+    not PCA any more. "random" makes a network without linear paths, and draws its weights from
+    Glorot's distribution.
 features : {"code", "hidden", "all"}, default="code"
     What `transform` returns: the code, the outputs of all hidden layers of the encoder, or both,
     with the code first.  Hidden layers are often better features for a classifier.  The parameter
@@ -77,8 +90,10 @@ batch_size : int or "auto", default="auto"
     steps in each epoch if there are enough rows.
 epochs : int, default=20
     Number of passes over the data.  With ``early_stopping``, the largest number.
-early_stopping : bool, default=False
-    Whether to stop when the validation loss no longer falls.  The rate then falls to zero within
+early_stopping : bool or "auto", default="auto"
+    Whether to set rows aside, and to stop when the loss on them, the validation loss, no longer
+    falls.  "auto" is True for 20 to 9,999 rows: few rows are easily overfitted.  The rate then
+    falls to zero within
     as many epochs as there were before, but at least five, and never more than ``epochs`` in all.
     The estimator keeps the weights with the lowest validation loss: those after an epoch, their
     average over recent epochs, or those before the first epoch.

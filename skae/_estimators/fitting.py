@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sklearn.exceptions import ConvergenceWarning
 
-from skae._checks import make_seed, unchanged_on_error
+from skae._checks import is_auto, make_seed, unchanged_on_error
 from skae._corruption.base import Corruption
 from skae._engine.spec import ProgramSpec
 from skae._estimators.assessment import calibrate, warn_unless_converged
@@ -22,7 +22,7 @@ from skae._estimators.inputs import (
     weighted_rows,
 )
 from skae._estimators.other_units import warn_of_lost_digits, warn_of_other_units
-from skae._estimators.parameters import check_parameters
+from skae._estimators.parameters import check_continues_tied, check_parameters
 from skae._estimators.routing import routed_parameters
 from skae._interop.keras_models import eager_fallback
 from skae._network.conditioning import Conditioning
@@ -39,6 +39,10 @@ from skae._training.watchers.mlflow import mlflow_loggers
 from skae._training.watchers.progress import progress
 from skae._training.watchers.sklearn_callbacks import sklearn_callbacks, with_callbacks
 from skae._typing import Floats, History
+
+# early_stopping="auto" sets rows aside from this many: a tenth of fewer rows says little, and more
+# rows are hardly overfitted in 20 epochs.
+FEW_ROWS = range(20, 10_000)
 
 if TYPE_CHECKING:
     from skae._interop.keras_callbacks import KerasCallbacks
@@ -60,14 +64,15 @@ class Data:
 class Job:
     """A fit, checked and described.
 
-    ``bounded`` is True if the values to reconstruct fill [0, 1].  ``past`` is the history of the
-    fits that this one continues.
+    ``stops_early`` is True if early stopping watches ``validation``.  ``bounded`` is True if the
+    values to reconstruct fill [0, 1].  ``past`` is the history of the fits that this one continues.
     """
 
     spec: ProgramSpec
     rows: Rows
     plan: Plan
     validation: Rows | None
+    stops_early: bool
     start: State | None
     checkpoint: Checkpoint | None
     bounded: bool
@@ -118,7 +123,8 @@ def _describe_job(estimator: Any, data: Data, single_epoch: bool) -> Job:
     n_features = rows.inputs.shape[1]
     corruption = estimator._corruption(bounded, rows.targets is not None, n_features)
     plan = _make_plan(estimator, corruption, _seed(estimator, checkpoint), single_epoch)
-    rows, validation = _set_aside(estimator, data, rows, spec, plan)
+    stops_early = not single_epoch and _stops_early(estimator, len(rows.index))
+    rows, validation = _set_aside(estimator, data, rows, spec, plan.seed if stops_early else None)
     warn_of_lost_digits(rows)
     warn_of_other_units(rows, validation if data.X_val is not None else None)
     start = _start(estimator, spec, single_epoch) if continues else None
@@ -127,7 +133,7 @@ def _describe_job(estimator: Any, data: Data, single_epoch: bool) -> Job:
     if checkpoint is not None:
         checkpoint.check_same_fit(fingerprint_fit(estimator, plan.seed, rows, validation, start))
     past = estimator.history_ if continues else {}
-    return Job(spec, rows, plan, validation, start, checkpoint, bounded, past)
+    return Job(spec, rows, plan, validation, stops_early, start, checkpoint, bounded, past)
 
 
 def _train(estimator: Any, data: Data, job: Job, callbacks: "KerasCallbacks | None") -> TrainResult:
@@ -153,7 +159,7 @@ def _watchers(
     Early stopping comes first, because it must see an epoch's weights before callbacks change them.
     """
     whole_fit = not job.plan.single_epoch
-    if estimator.early_stopping and whole_fit:
+    if job.stops_early:
         conditioning = job.plan.conditioning
         factor = 1.0 if conditioning is None else conditioning.loss_factor
         yield EarlyStopping(estimator.n_iter_no_change, estimator.tol * factor)
@@ -170,7 +176,12 @@ def _attributes(job: Job, weights: list[Floats], history: History) -> dict[str, 
     network = Network(job.spec.network, weights, eager_fallback)
     if not job.plan.single_epoch:
         network = calibrate(network, job.spec.objective, job.rows)
-    return fitted_attributes(network, appended(job.past, history)) | {"_bounded": job.bounded}
+    conditioning = job.plan.conditioning
+    scale = 1.0 if conditioning is None else conditioning.scale
+    return fitted_attributes(network, appended(job.past, history)) | {
+        "_bounded": job.bounded,
+        "_tied_scale": scale if job.spec.tied else None,
+    }
 
 
 def fitted_attributes(network: Network, history: History) -> dict[str, Any]:
@@ -233,18 +244,28 @@ def _make_plan(
     )
 
 
+def _stops_early(estimator: Any, n_rows: int) -> bool:
+    """Return whether a fit of this many rows stops early."""
+    if is_auto(estimator.early_stopping):
+        return n_rows in FEW_ROWS
+    return bool(estimator.early_stopping)
+
+
 def _set_aside(
-    estimator: Any, data: Data, rows: Rows, spec: ProgramSpec, plan: Plan
+    estimator: Any, data: Data, rows: Rows, spec: ProgramSpec, seed: int | None
 ) -> tuple[Rows, Rows | None]:
-    """Return the rows to train on, and the rows to validate on or None."""
+    """Return the rows to train on, and the rows to validate on or None.
+
+    ``seed`` chooses the rows of early stopping; None sets none of the rows aside.
+    """
     if data.X_val is not None:
         return rows, _read_validation(estimator, data, spec, paired=rows.targets is not None)
     if data.X_val_clean is not None:
         raise ValueError(
             "X_val_clean has no effect without X_val: also give X_val, or leave out X_val_clean."
         )
-    if estimator.early_stopping and not plan.single_epoch:
-        rng = generator(plan.seed, Stream.SPLIT)
+    if seed is not None:
+        rng = generator(seed, Stream.SPLIT)
         return split_rows(rows, estimator.validation_fraction, rng)
     return rows, None
 
@@ -272,9 +293,10 @@ def _start(estimator: Any, spec: ProgramSpec, single_epoch: bool) -> State:
                 f"parameters and X describe {wanted}: keep the {what}, or fit with "
                 "warm_start=False."
             )
+    scale = check_continues_tied(estimator, spec.conditioned) if spec.tied else 1.0
     if single_epoch and estimator._state is not None:
         return estimator._state
-    return State(list(estimator._network.weights), n_epochs=estimator.n_iter_)
+    return State(list(estimator._network.weights), n_epochs=estimator.n_iter_, scale=scale)
 
 
 def _condition(
@@ -293,6 +315,8 @@ def _condition(
         return None, start
     conditioning = Conditioning.of(rows, degree)
     if start is not None:
+        if spec.tied:  # the kernels are transposes for rows of this scale
+            conditioning = dataclasses.replace(conditioning, scale=start.scale)
         start = dataclasses.replace(start, weights=conditioning.unfold(spec.network, start.weights))
     return conditioning, start
 

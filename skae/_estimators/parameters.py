@@ -48,6 +48,7 @@ def _check_network(estimator: Any) -> None:
     check_decoder_layer_sizes(estimator.decoder_layer_sizes)
     check_option("init", estimator.init, ("pca", "random"))
     check_features(estimator)
+    _check_tied(estimator)
     check_number("dropout", estimator.dropout, low=0, high=1, below=True)
     check_number("alpha", estimator.alpha, low=0)
     check_number("code_penalty", estimator.code_penalty, low=0)
@@ -96,7 +97,7 @@ def _check_training(estimator: Any) -> None:
 
 
 def _check_stopping(estimator: Any) -> None:
-    check_bool("early_stopping", estimator.early_stopping)
+    check_bool("early_stopping", estimator.early_stopping, auto=True)
     fraction = estimator.validation_fraction
     check_number("validation_fraction", fraction, low=0, high=1, above=True, below=True)
     check_number("n_iter_no_change", estimator.n_iter_no_change, low=1, kind=Integral)
@@ -130,6 +131,41 @@ def _check_routed(estimator: Any) -> None:
                 f"{name} needs the name of a loss; got loss='auto': also set loss, for example to "
                 "'binary_crossentropy' or 'mean_squared_error'."
             )
+
+
+def _check_tied(estimator: Any) -> None:
+    check_bool("tied_weights", estimator.tied_weights)
+    encoder = check_hidden_layer_sizes(estimator.hidden_layer_sizes)
+    decoder = check_decoder_layer_sizes(estimator.decoder_layer_sizes)
+    if estimator.tied_weights and decoder not in (None, encoder[::-1]):
+        raise ValueError(
+            "tied_weights=True needs a decoder that mirrors the encoder; got hidden_layer_sizes="
+            f"{encoder} and decoder_layer_sizes={decoder}: set decoder_layer_sizes=None."
+        )
+
+
+def check_continues_tied(estimator: Any, conditioned: bool) -> float:
+    """Return the scale of the rows for which a fitted estimator's kernels are transposes.
+
+    Raises
+    ------
+    ValueError
+        If its weights are not tied, or if training would not scale the rows.
+    """
+    scale: float | None = getattr(estimator, "_tied_scale", None)
+    if scale is None:
+        raise ValueError(
+            f"tied_weights=True: {type(estimator).__name__} continues from a network that was not "
+            "trained with it, so the decoder has kernels of its own. Set tied_weights=False, or "
+            "fit with warm_start=False."
+        )
+    if scale != 1 and not conditioned:
+        raise ValueError(
+            f"tied_weights=True: the last kernel of the network is {scale**2:.3g} times the "
+            "transpose of the first, because it was trained with a squared or an absolute error. "
+            f"Keep such a loss, or fit with warm_start=False; got loss={estimator.loss!r}."
+        )
+    return scale
 
 
 def check_features(estimator: Any) -> str:

@@ -123,18 +123,30 @@ class Source:
 
     def min(self) -> Any:
         """Return the lowest value."""
-        return self._range[0]
+        return self._figures[0]
 
     def max(self) -> Any:
         """Return the highest value."""
-        return self._range[1]
+        return self._figures[1]
+
+    def sum(self) -> float:
+        """Return the sum of all values."""
+        return self._figures[2]
+
+    def count_nonzero(self) -> int:
+        """Return how many values are not zero."""
+        return self._figures[3]
 
     @functools.cached_property
-    def _range(self) -> tuple[Any, Any]:
-        """The lowest and the highest value, from one pass over all blocks."""
+    def _figures(self) -> tuple[Any, Any, float, int]:
+        """Lowest and highest value, sum, and number of nonzeros, from one pass over all blocks."""
         blocks = map(self.block, range(len(self.starts)))
-        lows, highs = zip(*((block.min(), block.max()) for block in blocks), strict=True)
-        return min(lows), max(highs)
+        figures = [
+            (block.min(), block.max(), block.sum(dtype=np.float64), np.count_nonzero(block))
+            for block in blocks
+        ]
+        lows, highs, sums, counts = zip(*figures, strict=True)
+        return min(lows), max(highs), float(sum(sums)), int(sum(counts))
 
     def _read(self, start: int, stop: int) -> Array:
         try:

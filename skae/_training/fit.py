@@ -306,4 +306,5 @@ def diverged(what: str, epoch: int, rates: Rates) -> ValueError:
 
 def _optimizer(spec: ProgramSpec) -> str:
     """Describe an optimizer with its options, to recognise its state."""
-    return repr((spec.optimizer, spec.optimizer_options))
+    tied = ("tied",) if spec.tied else ()  # its state is that of fewer weights
+    return repr((spec.optimizer, spec.optimizer_options, *tied))

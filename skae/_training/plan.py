@@ -57,7 +57,8 @@ class State:
 
     ``optimizer`` describes the optimizer that ``optimizer_state`` belongs to.  ``shift`` and
     ``scale`` are those of the fit's `Conditioning`: the weights take rows that are shifted and
-    scaled.
+    scaled.  Without a shift, the weights take rows in their own units, and ``scale`` is that of the
+    rows for which tied kernels are transposes.
     """
 
     weights: list[Floats]

@@ -7,9 +7,11 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit, logit
 
+from skae._engine.forward import INFERENCE, logits
 from skae._engine.spec import ProgramSpec
 from skae._network.layers import Layer, Shortcut
 from skae._network.spec import NetworkSpec
+from skae._network.tying import tie
 from skae._rows.readers import make_reader
 from skae._rows.rows import Rows
 from skae._training.plan import Plan
@@ -22,12 +24,17 @@ MIN_ROWS = 2000
 MAX_VALUES = 1 << 25  # as many as the buffer that shuffles a source
 # Components with a smaller share of the largest variance are rounding errors.
 SMALLEST_SHARE = 1e-6
+LOGISTIC_STEPS = 30
+# A tied linear path of zeros could not learn: its codes are zero, and their slopes are, too.
+SMALLEST_GAIN = 1e-2
 
 
 def starting_weights(spec: ProgramSpec, rows: Rows, plan: Plan) -> list[Floats]:
     """Return the weights of a new network, before its first step."""
     weights = initial_weights(spec.network, plan.seed)
-    return _started_at_pca(spec, rows, plan, weights) if plan.init == "pca" else weights
+    if plan.init == "pca":
+        return _started_at_pca(spec, rows, plan, weights)
+    return tie(spec.network, weights) if spec.tied else weights
 
 
 def initial_weights(network: NetworkSpec, seed: int) -> list[Floats]:
@@ -41,7 +48,7 @@ def initial_weights(network: NetworkSpec, seed: int) -> list[Floats]:
 
 
 class Sample(NamedTuple):
-    """Random rows as the network sees them: shape (n_rows, n_features), in float64.
+    """Random rows as the network sees them: shape (n_rows, n_features), in float32.
 
     ``weight`` is the weight of each row, with a mean of one.
     """
@@ -70,6 +77,8 @@ def _started_at_pca(
     network = spec.network
     sample = _sample(rows, plan, network.n_components)
     pca = _components(sample, network.n_components, plan.seed)
+    if spec.tied:
+        return _tied_at_pca(network, sample, pca, weights)
     own = network.by_layer(weights)
     n, last = len(pca.axes), len(network.layers) - 1
     code = network.n_encoder_layers - 1
@@ -84,6 +93,33 @@ def _started_at_pca(
     if network.activations[-1] == "sigmoid":
         kernel[:n], bias[:] = _logistic(codes[:, :n], sample)
     return [array.astype(np.float32) for arrays in own for array in arrays]
+
+
+def _tied_at_pca(
+    network: NetworkSpec, sample: Sample, pca: Components, weights: Sequence[Floats]
+) -> list[Floats]:
+    """Set the linear paths so that the network is PCA, although its weights are tied.
+
+    Codes have the variances of PCA's.  If PCA has fewer components than the code, the other codes
+    start at a hundredth of their random weights: they change little, but can learn.
+    """
+    own, n = network.by_layer(weights), len(pca.axes)
+    code, last = network.n_encoder_layers - 1, len(network.layers) - 1
+    kernel, bias = _linear_part(network.layers[code], own[code])
+    centre = sample.weight @ sample.inputs / len(sample.inputs)
+    gains, level = np.ones(n), pca.mean
+    if network.activations[-1] == "sigmoid":
+        gains, level = _tied_logistic((sample.inputs - centre) @ pca.axes.T, pca.axes, sample)
+    kernel *= 0.01
+    kernel[:, :n] = pca.axes.T * np.sqrt(gains)
+    bias[:] = -centre @ kernel
+    tied = tie(network, [array.astype(np.float32) for arrays in own for array in arrays])
+    # The decoder's hidden layers start as the encoder's end: with zeros.  So they add a constant,
+    # which is not zero for activations such as the sigmoid.
+    zero_code = np.zeros((1, network.n_components), np.float32)
+    constant = logits(network.layers[last], network.by_layer(tied)[last], zero_code, INFERENCE)
+    tied[-1] = (level - constant.numpy()[0]).astype(np.float32)
+    return tied
 
 
 def _linear_part(layer: Layer, weights: list[Any]) -> tuple[Array, Array]:
@@ -104,24 +140,21 @@ def _sample(rows: Rows, plan: Plan, n_components: int) -> Sample:
     reader = make_reader(rows, n_rows)
     part = next(iter(reader.shuffled(generator(plan.seed, Stream.START))))
     n_read = reader.take(part, buffers)
-    inputs, *others, weight = (buffer[:n_read].astype(np.float64) for buffer in buffers)
-    seen = [_conditioned(matrix, plan) for matrix in (inputs, *others)]
-    return Sample(seen[0], seen[-1], weight / weight.mean())
-
-
-def _conditioned(rows: Array, plan: Plan) -> Array:
-    if plan.conditioning is None:
-        return rows
-    shift, scale = plan.conditioning.map
-    return (rows - shift) / scale
+    inputs, *others, weight = (buffer[:n_read] for buffer in buffers)
+    if plan.conditioning is not None:
+        shift, scale = plan.conditioning.map
+        for matrix in (inputs, *others):
+            matrix[...] = (matrix - shift) / scale
+    return Sample(inputs, [inputs, *others][-1], weight / weight.mean())
 
 
 def _components(sample: Sample, n_components: int, seed: int) -> Components:
     """Compute the principal components of the rows to reconstruct, with the weights of the rows."""
     from sklearn.decomposition import PCA
 
-    mean = sample.weight @ sample.targets / len(sample.targets)
-    centred = np.sqrt(sample.weight)[:, None] * (sample.targets - mean)
+    mean = np.average(sample.targets, axis=0, weights=sample.weight)
+    centred = sample.targets - mean  # float64: variances of rounding errors must stay small
+    centred *= np.sqrt(sample.weight)[:, None]
     if np.ptp(sample.weight) > 0:
         centred = np.concatenate([centred, -centred])  # PCA subtracts the mean, which is then zero
     n = min(n_components, *sample.targets.shape)
@@ -137,20 +170,48 @@ def _logistic(codes: Array, sample: Sample) -> tuple[Array, Array]:
     """Fit a logistic regression of each column on the codes, by the cross-entropy.
 
     A sigmoid of the linear path can so be no worse than PCA with its values clipped to [0, 1].
+    Each step minimises a bound of the cross-entropy, as the slope of a sigmoid is at most 1/4: D.
+    Boehning, "Multinomial logistic regression algorithm", 1992.
     """
-    n_rows, n_codes = codes.shape
-    n_features = sample.targets.shape[1]
-    mean = np.clip(sample.weight @ sample.targets / n_rows, 1e-3, 1 - 1e-3)
-    weight = sample.weight[:, None] / n_rows
+    n_rows = max(MIN_ROWS, ROWS_PER_COLUMN * (codes.shape[1] + 1))
+    sample = Sample(*(array[:n_rows] for array in sample))
+    codes = np.column_stack([codes[:n_rows], np.ones(len(sample.weight))]).astype(np.float32)
+    curvature = (codes.T * sample.weight) @ codes / (4 * len(codes))
+    inverse = np.linalg.pinv(curvature, hermitian=True)
+    coefficients = np.zeros((codes.shape[1], sample.targets.shape[1]), np.float32)
+    coefficients[-1] = _mean_logits(sample)
+    for _ in range(LOGISTIC_STEPS):
+        coefficients -= inverse @ (codes.T @ _cross_entropy(codes @ coefficients, sample)[1])
+    return coefficients[:-1], coefficients[-1]
+
+
+def _tied_logistic(scores: Array, axes: Array, sample: Sample) -> tuple[Array, Array]:
+    """Fit ``scores * gains @ axes + bias`` to the logits of the rows, by the cross-entropy.
+
+    The root of a gain belongs to the encoder, and the same root to the decoder.  So gains are
+    positive.  Sigmoids have slopes of 1/4 and less, which a gain of 4 makes up for.
+    """
+    n_codes = len(axes)
 
     def loss(flat: Array) -> tuple[float, Array]:
-        coefficients = flat.reshape(n_codes + 1, n_features)
-        z = codes @ coefficients[:-1] + coefficients[-1]
-        value = np.sum(weight * (np.logaddexp(0, z) - z * sample.targets))
-        slope = weight * (expit(z) - sample.targets)
-        return value, np.concatenate([codes.T @ slope, slope.sum(axis=0)[None]]).ravel()
+        value, slope = _cross_entropy(scores * flat[:n_codes] @ axes + flat[n_codes:], sample)
+        return value, np.concatenate([np.sum(scores * (slope @ axes.T), axis=0), slope.sum(axis=0)])
 
-    start = np.concatenate([np.zeros((n_codes, n_features)), logit(mean)[None]])
-    found = minimize(loss, start.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 50})
-    coefficients = found.x.reshape(n_codes + 1, n_features)
-    return coefficients[:-1], coefficients[-1]
+    start = np.concatenate([np.full(n_codes, 4.0), _mean_logits(sample)])
+    bounds = [*[(SMALLEST_GAIN, None)] * n_codes, *[(None, None)] * axes.shape[1]]
+    found = minimize(
+        loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 50}
+    )
+    return found.x[:n_codes], found.x[n_codes:]
+
+
+def _mean_logits(sample: Sample) -> Array:
+    mean = np.average(sample.targets, axis=0, weights=sample.weight)
+    return logit(np.clip(mean, 1e-3, 1 - 1e-3))
+
+
+def _cross_entropy(z: Array, sample: Sample) -> tuple[float, Array]:
+    """Return the mean cross-entropy of rows with logits ``z``, and its gradient."""
+    weight = sample.weight[:, None] / len(z)
+    value = np.sum(weight * (np.logaddexp(0, z) - z * sample.targets))
+    return value, weight * (expit(z) - sample.targets)

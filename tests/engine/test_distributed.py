@@ -56,6 +56,8 @@ cases = {
     "one row left over": {"batch_size": 130},
     "stopped early": {"loss": "mean_squared_error", "early_stopping": True, "n_iter_no_change": 1},
     "denoising": {"kind": DenoisingAutoencoder},
+    "tied": {"tied_weights": True},
+    "tied, adam": {"tied_weights": True, "optimizer": "adam"},
     "penalised": {"alpha": 0.01, "code_penalty": 0.1, "contraction": 0.01},
 }
 results = {"replicas": strategy.num_replicas_in_sync}
@@ -213,7 +215,7 @@ def test_other_strategies_are_refused():
     "case",
     [
         "muon", "metrics", "adam", "clipped", "averaged", "one row left over", "stopped early",
-        "denoising", "penalised", "epoch by epoch",
+        "denoising", "tied", "tied, adam", "penalised", "epoch by epoch",
     ],
 )  # fmt: skip
 def test_two_devices_match_one(mirrored, case):

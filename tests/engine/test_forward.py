@@ -16,6 +16,7 @@ from skae._engine.models import models_with_weights
 from skae._engine.penalties.jacobian import squared_jacobian
 from skae._network.activations import ACTIVATIONS, OTHERS
 from skae._network.layers import Dense, Dropout, Shortcut
+from skae._network.tying import tie, transposes
 from skae._objective.penalties import CodeL1, Contraction, KernelL2
 
 STRENGTHS = {KernelL2(): 0.05, CodeL1(): 0.3, Contraction(): 0.2}
@@ -42,13 +43,17 @@ def test_cross_entropy_of_extreme_logits():
     assert_array_equal(slopes, np.zeros((1, 6)))
 
 
+@pytest.mark.parametrize("tied", [False, True])
 @pytest.mark.parametrize("flat", [False, True])
-def test_packing_returns_its_weights(flat):
+def test_packing_returns_its_weights(flat, tied):
     """Weights, and gradients with respect to the variables, keep their places."""
-    network = make_spec(hidden_layer_sizes=(3,)).network
-    packing, weights = WeightPacking(network.shapes, flat=flat), random_weights(network)
+    spec = make_spec(hidden_layer_sizes=(3,), tied=tied)
+    packing = WeightPacking(spec.network.shapes, spec.transposes, flat=flat)
+    weights = random_weights(spec.network)
+    if tied:
+        weights = tie(spec.network, weights)
     packed = packing.pack(weights)
-    assert len(packed) == (1 if flat else 8)
+    assert len(packed) == (1 if flat else 6 if tied else 8)
     variables = list(map(tf.constant, packed))
     with tf.GradientTape() as tape:
         tape.watch(variables)
@@ -57,8 +62,24 @@ def test_packing_returns_its_weights(flat):
         for actual, expected in zip(unpacked, weights, strict=True):
             assert_array_equal(actual, expected)
     gradients = tape.gradient(tensors, variables, output_gradients=list(map(tf.constant, weights)))
-    for gradient, array in zip(gradients, packed, strict=True):
+    twice = packing.pack([2 * array if tied and array.ndim > 1 else array for array in weights])
+    for gradient, array in zip(gradients, twice, strict=True):
         assert_array_equal(gradient, array)
+
+
+@pytest.mark.parametrize("shortcut", [False, True])
+@pytest.mark.parametrize("hidden", [(), (5,), (7, 5, 4)])
+def test_tied_kernels_mirror_each_other(hidden, shortcut):
+    """Each kernel of the decoder is the transpose of one of the encoder, and each of one only."""
+    network = make_spec(hidden_layer_sizes=hidden, shortcut=shortcut, dropout=0.1).network
+    shapes, found = network.shapes, transposes(network)
+    kernels = [place for place, shape in enumerate(shapes) if len(shape) == 2]
+    half = len(kernels) // 2
+
+    assert sorted(found) == kernels[half:]
+    assert sorted(found.values()) == kernels[:half]
+    for place, source in found.items():
+        assert shapes[place] == shapes[source][::-1]
 
 
 # ---------------------------------------------------------------------- loss and gradients
@@ -150,6 +171,8 @@ def numpy_loss(spec, weights, batch, masks):
     rows, targets = (tensor.numpy().astype(np.float64) for tensor in (batch.inputs, batch.targets))
     codes, outputs = numpy_forward(spec, weights, rows, masks)
     kernels = [array for array in weights if array.ndim > 1]
+    if spec.tied:
+        kernels = kernels[: len(kernels) // 2]
     penalties = {
         KernelL2(): sum(np.square(kernel).sum() for kernel in kernels),
         CodeL1(): np.abs(codes).sum(axis=1),
@@ -165,7 +188,7 @@ def numpy_loss(spec, weights, batch, masks):
 
 def finite_differences(spec, batch, masks):
     """Differentiate `numpy_loss` with respect to each weight."""
-    weights = [array.astype(np.float64) for array in random_weights(spec.network)]
+    weights = double_weights(spec)
     gradients = [np.zeros_like(array) for array in weights]
     for array, gradient in zip(weights, gradients, strict=True):
         for i in np.ndindex(array.shape):
@@ -176,6 +199,14 @@ def finite_differences(spec, batch, masks):
             gradient[i] = (above - numpy_loss(spec, weights, batch, masks)) / 2e-5
             array[i] = value
     return gradients
+
+
+def double_weights(spec):
+    """Return the weights in float64; those that are tied share their memory."""
+    weights = [array.astype(np.float64) for array in random_weights(spec.network)]
+    for place, source in spec.transposes.items():
+        weights[place] = weights[source].T
+    return weights
 
 
 def dropout_masks(network, n_rows, jit):
@@ -213,6 +244,10 @@ def dropout_masks(network, n_rows, jit):
         {"penalties": (Contraction(),), "dropout": 0.4, "hidden_layer_sizes": (7, 5)}
         | {"shortcut": True, "code_activation": "tanh"},
         {"penalties": (Contraction(),), "shortcut": True, "hidden_layer_sizes": (3,)},
+        {"tied": True, "hidden_layer_sizes": ()},
+        {"tied": True, "penalties": (KernelL2(), Contraction()), "hidden_layer_sizes": (7, 5)},
+        {"tied": True, "penalties": (KernelL2(),), "shortcut": True, "hidden_layer_sizes": (7, 5)}
+        | {"dropout": 0.4},
     ],
 )
 def test_gradients_match_finite_differences(changes, optimizer, jit):
@@ -220,9 +255,8 @@ def test_gradients_match_finite_differences(changes, optimizer, jit):
     masks = dropout_masks(spec.network, spec.batch_size, jit)
     batch = make_batch(spec, seed=SEED if masks else None)
     loss, gradients = loss_and_gradients(make_program(spec, jit=jit), batch)
-    weights = [array.astype(np.float64) for array in random_weights(spec.network)]
 
-    assert_allclose(loss, numpy_loss(spec, weights, batch, masks), rtol=1e-5)
+    assert_allclose(loss, numpy_loss(spec, double_weights(spec), batch, masks), rtol=1e-5)
     expected = finite_differences(spec, batch, masks)
     for array, same in zip(gradients, expected, strict=True):
         assert_allclose(array, same, rtol=1e-3, atol=5e-6)

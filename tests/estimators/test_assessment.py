@@ -15,13 +15,15 @@ from skae import DeepAutoencoder
 def test_nine_rows_need_more_epochs():
     X = load_digits().data[:9] / 16
     with pytest.warns(ConvergenceWarning, match="no better than the means.*raise epochs"):
-        DeepAutoencoder(16, random_state=0).fit(X)
+        DeepAutoencoder(16, init="random", random_state=0).fit(X)
 
 
 def test_short_fit_improved_to_the_end():
     X = scale(load_breast_cancer().data)
     with pytest.warns(ConvergenceWarning, match="improved steeply"):
-        DeepAutoencoder(8, epochs=3, learning_rate_schedule="constant", random_state=0).fit(X)
+        DeepAutoencoder(
+            8, init="random", epochs=3, learning_rate_schedule="constant", random_state=0
+        ).fit(X)
 
 
 @pytest.mark.parametrize(

@@ -249,6 +249,25 @@ def test_early_stopping_splits_the_rows(make_autoencoder, X):
     assert abs(loss - val_loss) > 1e-5
 
 
+@pytest.mark.parametrize("n_rows", [19, 20, 9_999, 10_000])
+def test_few_rows_are_set_aside_by_default(n_rows, make_autoencoder):
+    X = np.random.default_rng(0).random((n_rows, 3))
+    estimator = make_autoencoder(early_stopping="auto", epochs=1, batch_size=512).fit(X)
+
+    assert ("val_loss" in estimator.history_) == (20 <= n_rows < 10_000)
+
+
+def test_default_fit_is_no_worse_than_pca():
+    """On a linear subspace plus noise, training can only make PCA worse."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 10)) @ rng.normal(size=(10, 400)) + rng.normal(size=(300, 400))
+    X, X_test = X[:200], X[200:]
+    pca = PCA(10).fit(X)
+    optimum = mean_squared_error(X_test, pca.inverse_transform(pca.transform(X_test)))
+
+    assert -DeepAutoencoder(10, random_state=0).fit(X).score(X_test) < 1.02 * optimum
+
+
 def test_seed_determines_validation_rows(make_autoencoder, X):
     losses = [
         make_autoencoder(early_stopping=True, random_state=seed).fit(X).history_["val_loss"]
@@ -401,7 +420,7 @@ def test_linear_autoencoder_spans_pca_subspace():
     pca = PCA(3).fit(X)
     estimator = DeepAutoencoder(
         3, hidden_layer_sizes=(), activation="linear", optimizer="adam", batch_size=300,
-        learning_rate=0.3, epochs=1000, random_state=0, **MSE,
+        learning_rate=0.3, epochs=1000, init="random", early_stopping=False, random_state=0, **MSE,
     ).fit(X)  # fmt: skip
     kernel = estimator.decoder_.get_weights()[0]
 

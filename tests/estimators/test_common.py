@@ -13,6 +13,7 @@ from skae import (
 
 ESTIMATORS = [
     DeepAutoencoder(),
+    DeepAutoencoder(tied_weights=True),
     DenoisingAutoencoder(),
     DenoisingAutoencoder(corruption=MaskingNoise()),
     GaussianNoise(),

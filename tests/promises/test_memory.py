@@ -29,8 +29,8 @@ def resident():
 limit_programs(4)
 for i in range(500):
     DeepAutoencoder(
-        2 + i % n_structures, hidden_layer_sizes=(), optimizer=optimizer, epochs=2, batch_size=32,
-        random_state=i,
+        2 + i % n_structures, hidden_layer_sizes=(), init="random", early_stopping=False,
+        optimizer=optimizer, epochs=2, batch_size=32, random_state=i,
     ).fit(X)
     megabytes.append(resident())
 print(json.dumps(megabytes))

@@ -7,19 +7,20 @@ new Keras version are tested too.
 import keras
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy import special
 from sklearn.datasets import load_digits
 from sklearn.decomposition import IncrementalPCA
 from sklearn.preprocessing import scale
 
 from skae import DeepAutoencoder, GaussianNoise
-from skae._engine.lookup.names import ACTIVATIONS, LOSSES, OPTIMIZERS
+from skae._engine.lookup.names import ACTIVATIONS, LOSSES, OPTIMIZERS, optimizer_class
 from skae._engine.models import compiled_autoencoder, models_with_weights
 from skae._interop.keras_models import eager_fallback
 from skae._network.inference import Network
 from skae._network.layers import Dense
 from skae._network.spec import NetworkSpec
+from skae._objective.penalties import KernelL2
 from skae._rows.rows import Rows
 from skae._training.fit import train
 from skae._training.plan import Plan, State
@@ -55,10 +56,10 @@ def first_weights(spec):
 
 
 def train_with_skae(
-    spec, X, weight=None, targets=None, learning_rate=0.01, epochs=2, corruption=None
+    spec, X, weight=None, targets=None, learning_rate=0.01, epochs=2, corruption=None, strengths=()
 ):
     rows = Rows(X, targets, weight, np.arange(len(X)))
-    plan = Plan(epochs, "sgd", learning_rate, "constant", SEED, corruption)
+    plan = Plan(epochs, "sgd", learning_rate, "constant", SEED, corruption, strengths)
     return train(spec, rows, plan, start=State(first_weights(spec)))
 
 
@@ -161,6 +162,67 @@ def test_noise_matches_model_fit(clip, X):
 def test_clean_targets_match_model_fit(X):
     """Training on pairs of corrupted and clean rows matches."""
     assert_matches_model_fit(describe(optimizer="adam"), X - 0.5, targets=X)
+
+
+class Transposed(keras.layers.Layer):
+    """The kernel of another layer, transposed, and a bias of its own."""
+
+    def __init__(self, of):
+        super().__init__()
+        self.kernel = lambda: keras.ops.transpose(of.kernel)  # Keras tracks layers, not functions
+
+    def build(self, shape):
+        self.bias = self.add_weight(self.kernel().shape[1:], "zeros", name="bias")
+
+    def call(self, rows):
+        return rows @ self.kernel() + self.bias
+
+
+def tied_model(alpha, *, shortcut):
+    """Make an autoencoder 6-5-4-2-4-5-6 in Keras with tied weights; return its variables, too."""
+    options = {"kernel_regularizer": keras.regularizers.L2(alpha)}
+    first, second, last = (keras.layers.Dense(n, **options) for n in (5, 4, 2))
+    path = keras.layers.Dense(2, use_bias=False, **options)
+    decoder = [Transposed(layer) for layer in (last, second, first)]
+    path_back = Transposed(path)
+    path_back.trainable = False  # its bias stays zero
+    inputs = keras.Input((N_FEATURES,))
+    code = last(keras.ops.tanh(second(keras.ops.tanh(first(inputs)))))
+    code = code + path(inputs) if shortcut else code
+    z = decoder[2](keras.ops.tanh(decoder[1](keras.ops.tanh(decoder[0](code)))))
+    z = z + path_back(code) if shortcut else z
+    model = keras.Model(inputs, keras.ops.sigmoid(z))
+    paths = [path] if shortcut else []
+    encoder = [variable for layer in (first, second, *paths, last) for variable in layer.variables]
+    return model, [*encoder, *(layer.bias for layer in decoder)]
+
+
+@pytest.mark.parametrize("shortcut", [False, True])
+@pytest.mark.parametrize("alpha", [0.0, 0.01])
+@pytest.mark.parametrize(("optimizer", "rate"), [("sgd", 1.0), ("adam", 0.01), ("muon", 0.02)])
+def test_tied_weights_match_model_fit(optimizer, rate, alpha, shortcut, X):
+    """Keras too counts the penalty of a kernel once if two layers share it."""
+    sizes = {"hidden_layer_sizes": (5, 4), "shortcut": shortcut}
+    penalties = {"penalties": (KernelL2(),)} if alpha else {}
+    spec = describe(optimizer=optimizer, tied=True, **sizes, **penalties)
+    strengths = (alpha,) if alpha else ()
+    ours = train_with_skae(spec, X, learning_rate=rate, strengths=strengths)
+    model, variables = tied_model(alpha, shortcut=shortcut)
+    model.compile(optimizer_class(optimizer)(rate), spec.objective.loss, run_eagerly=True)
+    places = [place for place in range(len(ours.weights)) if place not in spec.transposes]
+    for variable, place in zip(variables, places, strict=True):
+        variable.assign(first_weights(spec)[place])
+    losses = []
+    for epoch in range(2):
+        rows = X[generator(SEED, Stream.ORDER, epoch).permutation(len(X))]
+        losses += model.fit(rows, rows, BATCH, verbose=0, shuffle=False).history["loss"]
+
+    for variable, place in zip(variables, places, strict=True):
+        assert_allclose(ours.weights[place], variable.numpy(), rtol=1e-3, atol=2e-5)
+    for place, source in spec.transposes.items():
+        assert_array_equal(ours.weights[place], ours.weights[source].T)
+    assert_allclose(ours.history["loss"], losses, rtol=1e-4)
+    assert abs(ours.weights[0] - first_weights(spec)[0]).max() > 1e-3
 
 
 # ---------------------------------------------------------------------- refusals

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 from scipy import sparse
 from sklearn.datasets import load_breast_cancer
+from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.model_selection import KFold
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, QuantileTransformer
 
 from skae._network.activations import ACTIVATIONS
 from skae._rows.rows import ValueRange
+from skae._rows.sources import Source
 
 
 def tables():
@@ -68,3 +70,20 @@ def test_flags_fill_unit_interval(dtype):
     flags = np.array([[0, 1], [1, 0]], dtype)
     assert ValueRange(flags).fills_unit_interval()
     assert not ValueRange(np.zeros((2, 2), dtype)).fills_unit_interval()
+
+
+def weights_of_words(n_rows, rng):
+    """Rows of length one, as TF-IDF makes them: most words are in few texts."""
+    counts = rng.poisson(0.02, (n_rows, 400)) * rng.uniform(1, 8, 400)
+    counts[0] = np.eye(400)[0]  # a text of a single word
+    return TfidfTransformer().fit_transform(counts)
+
+
+@pytest.mark.parametrize("form", [sparse.csr_array, np.asarray, lambda X: Source(X, "X")])
+def test_weights_of_words_are_no_intensities(form):
+    X = weights_of_words(500, np.random.default_rng(0)).toarray()
+    one_hot = np.eye(400)[np.random.default_rng(0).integers(0, 400, 500)]
+
+    assert X.max() == 1
+    assert not ValueRange(form(X)).fills_unit_interval()
+    assert ValueRange(form(one_hot)).fills_unit_interval()

@@ -72,6 +72,7 @@ CASES = {
     "defaults": {"optimizer": "muon"},
     "denoising": {"kind": DenoisingAutoencoder, "noise_scale": 0.3},
     "dropout": {"dropout": 0.3},
+    "tied weights": {"tied_weights": True, "init": "pca"},
     "metrics": {"metrics": ["mse"]},
     "averaged weights": {"optimizer__use_ema": True, "optimizer__ema_momentum": 0.5},
     "constant rate": {"learning_rate_schedule": "constant", "learning_rate": 0.01},

@@ -12,6 +12,7 @@ from specs import make_spec
 from skae import DeepAutoencoder, DenoisingAutoencoder
 from skae._network.conditioning import Conditioning
 from skae._network.inference import Network
+from skae._network.tying import transposes
 from skae._rows.rows import Rows, all_rows
 from skae._rows.sources import Source
 from skae._training.plan import Plan
@@ -56,6 +57,19 @@ def test_untrained_network_is_pca(hidden, decoder, dropout):
     )
 
 
+@pytest.mark.parametrize("hidden", [(), (5,), (16, 8)])
+@pytest.mark.parametrize("activation", ["tanh", "sigmoid", "softplus"])
+def test_tied_network_starts_at_pca(hidden, activation):
+    """Codes are PCA's, although hidden layers such as sigmoids add a constant."""
+    network = start(CANCER, 8, hidden_layer_sizes=hidden, activation=activation, tied=True)
+    pca = PCA(8).fit(CANCER)
+
+    assert_allclose(error(network, CANCER), pca_error(CANCER, 8), rtol=1e-6)
+    assert_allclose(abs(network.encode(CANCER)), abs(pca.transform(CANCER)), atol=1e-4)
+    for place, source in transposes(network.spec).items():
+        assert_array_equal(network.weights[place], network.weights[source].T)
+
+
 @pytest.mark.parametrize("form", [sparse.csr_array, lambda X: Source(np.asarray(X), "X")])
 def test_other_containers_start_at_pca(form):
     X = np.maximum(CANCER, 0)
@@ -83,27 +97,32 @@ def test_weights_count_as_repeated_rows():
 def test_pairs_start_at_clean_components():
     """The decoder has the components of the clean rows, whatever the inputs."""
     noisy = CANCER + np.random.default_rng(0).normal(0, 1e-3, CANCER.shape)
-    network = start(noisy, 4, targets=CANCER)
-    outputs = network.reconstruct(noisy)
+    for tied in (False, True):
+        outputs = start(noisy, 4, targets=CANCER, tied=tied).reconstruct(noisy)
 
-    assert_allclose(np.mean((outputs - CANCER) ** 2), pca_error(CANCER, 4), rtol=1e-3)
+        assert_allclose(np.mean((outputs - CANCER) ** 2), pca_error(CANCER, 4), rtol=1e-3)
 
 
+@pytest.mark.parametrize("tied", [False, True])
 @pytest.mark.parametrize("shape", [(50, 4), (5, 30)])
-def test_code_may_exceed_pca(shape):
-    """Codes that PCA does not have start at random, and the reconstruction is exact."""
-    X = np.random.default_rng(0).normal(size=shape)
-    network = start(X, 9)
+def test_code_may_exceed_pca(shape, tied):
+    """Codes that PCA does not have start at random, and the reconstruction is exact.
 
-    assert_allclose(network.reconstruct(X), X, atol=1e-5)
+    Tied weights of these codes are small, but change it.
+    """
+    X = np.random.default_rng(0).normal(size=shape)
+    network = start(X, 9, tied=tied)
+
+    assert_allclose(network.reconstruct(X), X, atol=1e-3 if tied else 1e-5)
     assert (network.encode(X).std(axis=0) > 0).all()
 
 
+@pytest.mark.parametrize("tied", [False, True])
 @pytest.mark.parametrize("X", [np.ones((30, 4)), np.ones((1, 4)), np.eye(2)])
-def test_degenerate_rows_start_finite(X):
-    network = start(X, 3)
+def test_degenerate_rows_start_finite(X, tied):
+    network = start(X, 3, tied=tied)
 
-    assert_allclose(network.reconstruct(X), X, atol=1e-5)
+    assert_allclose(network.reconstruct(X), X, atol=1e-4 if tied else 1e-5)
 
 
 @pytest.mark.parametrize("k", [2, 8])
@@ -114,6 +133,16 @@ def test_sigmoid_starts_below_clipped_pca(k):
 
     assert error(network, DIGITS) < np.mean((clipped - DIGITS) ** 2)
     assert cross_entropy(network.reconstruct(DIGITS)) < cross_entropy(clipped)
+
+
+@pytest.mark.parametrize(("k", "factor"), [(2, 1), (8, 0.95), (32, 1.5)])
+def test_tied_sigmoid_starts_near_pca(k, factor):
+    """The regression has one coefficient for each component, which is too few for many codes."""
+    network = start(DIGITS, k, output_activation="sigmoid", tied=True)
+
+    assert error(network, DIGITS) < factor * pca_error(DIGITS, k)
+    for place, source in transposes(network.spec).items():
+        assert_array_equal(network.weights[place], network.weights[source].T)
 
 
 def cross_entropy(outputs):
@@ -140,7 +169,7 @@ def test_sample_of_rows_suffices():
 def test_fit_starts_at_pca(kind):
     """After one tiny step, an estimator is still PCA, and so are its files and Keras models."""
     params = {"epochs": 1, "optimizer": "sgd", "learning_rate": 1e-30, "random_state": 0}
-    estimator = kind(4, init="pca", **params).fit(CANCER)
+    estimator = kind(4, init="pca", early_stopping=False, **params).fit(CANCER)
 
     assert_allclose(-estimator.score(CANCER), pca_error(CANCER, 4), rtol=1e-6)
     assert_allclose(estimator.autoencoder_(CANCER), estimator.reconstruct(CANCER), atol=1e-5)

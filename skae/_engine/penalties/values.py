@@ -27,7 +27,7 @@ def sum_penalties(
     batch : Batch
         The mini-batch.  Its ``strengths`` are the weights of the penalties.
     weights : sequence of tensor
-        The weights of all layers.
+        The weights that have a variable: a kernel that two layers share counts once, as in Keras.
     outputs : Outputs
         The code of each row, and the encoder that made it.
 
