@@ -13,9 +13,11 @@ from skae._engine.cache import clear_programs, limit_programs
 from skae._engine.distributed.rendezvous import wait_for_workers
 from skae._estimators.deep import DeepAutoencoder
 from skae._estimators.denoising import DenoisingAutoencoder
+from skae._outliers.detector import AutoencoderOutlierDetector
 from skae._plot import (
     LatentSpaceDisplay,
     LossCurveDisplay,
+    OutlierDisplay,
     ReconstructionDisplay,
     ReconstructionErrorDisplay,
 )
@@ -24,6 +26,7 @@ from skae._version import __version__ as __version__
 __all__ = [
     "DeepAutoencoder",
     "DenoisingAutoencoder",
+    "AutoencoderOutlierDetector",
     "GaussianNoise",
     "MaskingNoise",
     "SwapNoise",
@@ -32,6 +35,7 @@ __all__ = [
     "LossCurveDisplay",
     "LatentSpaceDisplay",
     "ReconstructionErrorDisplay",
+    "OutlierDisplay",
     "clear_programs",
     "limit_programs",
     "wait_for_workers",

@@ -75,11 +75,11 @@ def _set_shape(operator: Any) -> None:
 def _set_type(operator: Any, width: list[int]) -> None:
     from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
 
-    kind = DoubleTensorType if _dtype(operator.inputs) == np.float64 else FloatTensorType
+    kind = DoubleTensorType if dtype_of(operator.inputs) == np.float64 else FloatTensorType
     operator.outputs[0].set_type(kind([operator.inputs[0].get_first_dimension(), *width]))
 
 
-def _dtype(inputs: Iterable[Any]) -> np.dtype[Any]:
+def dtype_of(inputs: Iterable[Any]) -> np.dtype[Any]:
     """Return float64 if a column is float64, else float32, which is usual in ONNX."""
     from skl2onnx.common.data_types import DoubleTensorType
 
@@ -87,7 +87,7 @@ def _dtype(inputs: Iterable[Any]) -> np.dtype[Any]:
     return np.dtype(np.float64 if is_double else np.float32)
 
 
-class _Graph:
+class Graph:
     """The ONNX operators of one version, as functions: ``graph.Add(a, b)``.
 
     ``kept`` has the outputs of all layers so far that end with an activation.
@@ -105,7 +105,7 @@ class _Graph:
 
     def rows(self, inputs: Sequence[Any]) -> Any:
         """Join all inputs to one matrix: skl2onnx makes an input of each column of a frame."""
-        return self.join([self.cast(variable, _dtype(inputs)) for variable in inputs])
+        return self.join([self.cast(variable, dtype_of(inputs)) for variable in inputs])
 
     def join(self, columns: Sequence[Any]) -> Any:
         return columns[0] if len(columns) == 1 else self.Concat(*columns, axis=1)
@@ -123,7 +123,7 @@ class _Graph:
 
 def _convert(scope: Any, operator: Any, container: Any) -> None:
     network, method = operator.raw_operator._network, _method(operator)
-    graph, dtype = _Graph(container), _dtype(operator.inputs)
+    graph, dtype = Graph(container), dtype_of(operator.inputs)
     weights = [array.astype(dtype) for array in network.weights]
     layers = list(zip(network.spec.layers, network.spec.by_layer(weights), strict=True))
     features, n = operator.raw_operator.features, network.spec.n_encoder_layers
@@ -144,28 +144,26 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
 
 @functools.singledispatch
 def add_nodes(
-    layer: Layer, graph: _Graph, weights: Sequence[Array], h: Any, dtype: np.dtype[Any]
+    layer: Layer, graph: Graph, weights: Sequence[Array], h: Any, dtype: np.dtype[Any]
 ) -> Any:
     """Add the nodes of a layer to a graph, and return its outputs; dispatches on its class."""
     raise NotImplementedError(f"ONNX has no form of the layer {type(layer).__name__}.")
 
 
 @add_nodes.register
-def _(layer: Dense, graph: _Graph, weights: Sequence[Array], h: Any, dtype: np.dtype[Any]) -> Any:
+def _(layer: Dense, graph: Graph, weights: Sequence[Array], h: Any, dtype: np.dtype[Any]) -> Any:
     kernel, bias = weights
     z = graph.Add(graph.MatMul(h, kernel), bias)
     return graph.keep(_activate(graph, layer.activation, z, dtype))
 
 
 @add_nodes.register
-def _(layer: Dropout, graph: _Graph, weights: Sequence[Array], h: Any, dtype: np.dtype[Any]) -> Any:
+def _(layer: Dropout, graph: Graph, weights: Sequence[Array], h: Any, dtype: np.dtype[Any]) -> Any:
     return h  # it does nothing at inference
 
 
 @add_nodes.register
-def _(
-    layer: Shortcut, graph: _Graph, weights: Sequence[Array], h: Any, dtype: np.dtype[Any]
-) -> Any:
+def _(layer: Shortcut, graph: Graph, weights: Sequence[Array], h: Any, dtype: np.dtype[Any]) -> Any:
     path, own = layer.split(weights)
     total = graph.MatMul(h, path)
     for inner, arrays in zip(layer.layers, own, strict=True):
@@ -174,7 +172,7 @@ def _(
     return graph.keep(_activate(graph, layer.activation, graph.Add(total, h), dtype))
 
 
-def _activate(graph: _Graph, activation: Activation, h: Any, dtype: np.dtype[Any]) -> Any:
+def _activate(graph: Graph, activation: Activation, h: Any, dtype: np.dtype[Any]) -> Any:
     form = ACTIVATIONS.get(activation) if isinstance(activation, str) else None
     if form is None:
         raise NotImplementedError(

@@ -6,12 +6,14 @@ and never import them.
 
 from skae._plot.latent_space import LatentSpaceDisplay
 from skae._plot.loss_curve import LossCurveDisplay
+from skae._plot.outliers import OutlierDisplay
 from skae._plot.reconstruction import ReconstructionDisplay
 from skae._plot.reconstruction_error import ReconstructionErrorDisplay
 
 __all__ = [
     "LatentSpaceDisplay",
     "LossCurveDisplay",
+    "OutlierDisplay",
     "ReconstructionDisplay",
     "ReconstructionErrorDisplay",
 ]

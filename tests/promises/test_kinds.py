@@ -14,6 +14,7 @@ from sklearn.decomposition import PCA
 
 import skae
 from skae import (
+    AutoencoderOutlierDetector,
     DeepAutoencoder,
     DenoisingAutoencoder,
     GaussianNoise,
@@ -26,6 +27,7 @@ from skae import (
     SwapNoise,
 )
 from skae._estimators.parameters import check_parameters
+from skae._outliers.calls import check_parameters as check_detector
 from skae.datasets import load_mnist
 from tests.estimators.comparisons import refused
 
@@ -46,6 +48,7 @@ SHARED = {
     "activation": (KERAS, ["relu", abs]),
     "code_activation": (KERAS, ["relu", abs]),
     "output_activation": (KERAS, ["auto", "linear", abs]),
+    "tied_weights": (["False", "no", "", 0, 1, 1.0, nan, *OBJECTS], [True, False, np.True_]),
     "init": (["PCA", "zeros", "", True, 3, *OBJECTS], ["pca", "random"]),
     "features": (["codes", "", True, 3, ["code"], *OBJECTS], ["code", "hidden", "all"]),
     "dropout": ([*NUMBERS, 1, 1.0, "auto"], [0, 0.5, np.float16(0.5), Fraction(1, 3)]),
@@ -87,6 +90,18 @@ PARAMETERS = {
         "corruption": ([0, "", "masking", False, MaskingNoise, *OBJECTS[1:]], [None]),
         "noise_scale": (NUMBERS, [0, 0.5, np.float32(1)]),
         "clip": (["Auto", *CLIPS], ["auto", None, (0, 1), [-inf, 0], np.array([0, 1.0])]),
+    },
+    AutoencoderOutlierDetector: {
+        "autoencoder": ([0, "", DeepAutoencoder, PCA(), *OBJECTS[1:]], [None, DeepAutoencoder()]),
+        "contamination": ([*NUMBERS, 0, 0.6, "AUTO"], ["auto", 0.5, np.float32(0.1)]),
+        "false_alarm_rate": ([*NUMBERS, 0, 1, "auto"], [0.01, np.float32(0.5)]),
+        "trim": ([*NUMBERS, 0.6, "AUTO"], ["auto", 0, 0.5, np.float32(0.1)]),
+        "n_folds": ([*INTEGERS, 1001, "all"], ["auto", 1, np.int32(8)]),
+        "calibration_fraction": ([*NUMBERS, 0, 1, 1.5], [0.1, np.float32(0.5)]),
+        "n_neighbors": (INTEGERS, [1, np.int64(5)]),
+        "n_references": (INTEGERS, [1, np.int64(500)]),
+        "standardize": (["False", 0, 1, 1.0, nan, *OBJECTS], [True, False, np.True_]),
+        "random_state": SHARED["random_state"],
     },
     GaussianNoise: {
         "scale": (NUMBERS, [0, 0.5, np.float32(1), *PER_FEATURE]),
@@ -135,7 +150,9 @@ def test_right_kinds_are_accepted(kind, X):
     for name, (_, values) in PARAMETERS[kind].items():
         for value in values:
             estimator = kind(**{name: value})
-            if hasattr(estimator, "partial_fit"):
+            if kind is AutoencoderOutlierDetector:
+                check_detector(estimator)
+            elif hasattr(estimator, "partial_fit"):
                 check_parameters(estimator)
             else:
                 estimator.fit(X)

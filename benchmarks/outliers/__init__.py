@@ -1,0 +1,1 @@
+"""Outlier detectors on ADBench's sets: ``python -m benchmarks.outliers --help``."""

@@ -1,0 +1,170 @@
+"""One call of `fit` or `calibrate`: checks of parameters and data, and the resulting attributes."""
+
+import math
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+
+from skae._checks import check_bool, check_number, check_random_state, is_auto, make_seed
+from skae._estimators.base import BaseAutoencoder
+from skae._estimators.inputs import check_labels, check_rows, check_weight
+from skae._outliers.calibration import Calibration
+from skae._outliers.comparison import Member, average
+from skae._outliers.fitting import FEW_ROWS, FOLDS, Settings, default_autoencoder, fit_members
+from skae._outliers.scaling import Scaling, merge_equal_rows
+from skae._typing import Array, Matrix
+
+FEWEST_ROWS, MOST_FOLDS = 4, 1000
+
+
+def fitted_attributes(detector: Any, X: Any, y: Any, sample_weight: Any) -> dict[str, Any]:
+    """Fit to rows, and return the attributes of the fitted detector."""
+    check_parameters(detector)
+    X, weight = _check_fit(detector, X, y, sample_weight)
+    rng = np.random.default_rng(make_seed(detector.random_state))
+    autoencoder = _make_autoencoder(detector, X.shape[1])
+    options = _settings(detector, int(np.count_nonzero(weight)))
+    ensemble = fit_members(autoencoder, X, weight, options, rng)
+    members, scaling, n = ensemble.members, ensemble.scaling, options.n_neighbors
+    attributes = _network_attributes(members, scaling, n)
+    attributes |= _threshold(detector, Calibration.of(ensemble.scores, ensemble.weight))
+    if not is_auto(detector.contamination):
+        scores = _scores(members, X, scaling, n)
+        attributes["offset_"] = _offset(detector, _calibration(scores, weight))
+    return attributes
+
+
+def calibrated_attributes(detector: Any, X: Any, sample_weight: Any) -> dict[str, Any]:
+    """Return the attributes of a detector with a new threshold."""
+    _check_threshold(detector)
+    if X is None:
+        return _threshold(detector, detector._calibration)
+    X = check_rows(detector, X)
+    weight = _weight(detector, X, sample_weight)
+    scores = _scores(detector._members, X, detector._scaling, detector._n_neighbors)
+    return _threshold(detector, _calibration(scores, weight))
+
+
+def _check_fit(detector: Any, X: Any, y: Any, sample_weight: Any) -> tuple[Matrix, Array]:
+    """Check rows and weights, and merge equal rows."""
+    X = check_rows(detector, X, reset=True, min_samples=2)
+    check_labels(y)
+    X, weight = merge_equal_rows(X, _weight(detector, X, sample_weight))
+    n_rows = np.count_nonzero(weight)
+    if n_rows < FEWEST_ROWS:
+        raise ValueError(
+            f"fit needs at least {FEWEST_ROWS} distinct rows with a weight above zero; got "
+            f"{n_rows}: give more rows."
+        )
+    return X, weight
+
+
+def _weight(detector: Any, X: Matrix, sample_weight: Any) -> Array:
+    if sample_weight is None:
+        return np.ones(X.shape[0])
+    return check_weight(detector, X, sample_weight).astype(np.float64)
+
+
+def _network_attributes(
+    members: list[Member], scaling: Scaling, n_neighbors: int
+) -> dict[str, Any]:
+    return {
+        "estimators_": [member.autoencoder for member in members],
+        "_units": members[0].units,
+        "_references": [member.references for member in members],
+        "_n_neighbors": n_neighbors,
+        "_center": scaling.center,
+        "_scale": scaling.scale,
+    }
+
+
+def _threshold(detector: Any, calibration: Calibration) -> dict[str, Any]:
+    return {
+        "calibration_scores_": calibration.scores,
+        "_calibration_shares": calibration.shares,
+        "_n_effective": calibration.n_effective,
+        "offset_": _offset(detector, calibration),
+    }
+
+
+def _offset(detector: Any, calibration: Calibration) -> float:
+    contamination: Any = detector.contamination
+    if is_auto(contamination):
+        return calibration.offset(detector.false_alarm_rate)
+    return calibration.quantile(contamination)
+
+
+def _scores(members: list[Member], X: Matrix, scaling: Scaling, n_neighbors: int) -> Array:
+    scores: Array = average(members, X, scaling, n_neighbors, Member.scores)
+    return scores.astype(np.float64)
+
+
+def _calibration(scores: Array, weight: Array) -> Calibration:
+    used = np.flatnonzero(weight)
+    return Calibration.of(scores[used], weight[used])
+
+
+def check_parameters(detector: Any) -> None:
+    """Check the types and ranges of a detector's parameters.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a parameter does not have the documented type or range.
+    """
+    _check_autoencoder(detector.autoencoder)
+    _check_threshold(detector)
+    check_number("trim", detector.trim, low=0, high=0.5, auto=True)
+    check_number("n_folds", detector.n_folds, low=1, high=MOST_FOLDS, kind=Integral, auto=True)
+    fraction = detector.calibration_fraction
+    check_number("calibration_fraction", fraction, low=0, high=1, above=True, below=True)
+    check_number("n_neighbors", detector.n_neighbors, low=1, kind=Integral)
+    check_number("n_references", detector.n_references, low=1, kind=Integral)
+    check_bool("standardize", detector.standardize)
+    check_random_state(detector.random_state)
+
+
+def _check_threshold(detector: Any) -> None:
+    """Check the parameters that determine the threshold."""
+    contamination, rate = detector.contamination, detector.false_alarm_rate
+    check_number("contamination", contamination, low=0, high=0.5, above=True, auto=True)
+    check_number("false_alarm_rate", rate, low=0, high=1, above=True, below=True)
+
+
+def _check_autoencoder(autoencoder: Any) -> None:
+    if not isinstance(autoencoder, BaseAutoencoder | None):
+        raise TypeError(
+            "autoencoder must be None or an estimator of skae, such as DeepAutoencoder(); got "
+            f"{autoencoder!r}."
+        )
+    if getattr(autoencoder, "checkpoint", None) is not None:
+        raise ValueError(
+            "autoencoder must have checkpoint=None, because several networks would share one file; "
+            f"got checkpoint={autoencoder.checkpoint!r}."
+        )
+
+
+def _make_autoencoder(detector: Any, n_features: int) -> Any:
+    """Return the estimator to clone: the one that the parameter holds, or the default."""
+    if detector.autoencoder is None:
+        return default_autoencoder(n_features)
+    return detector.autoencoder
+
+
+def _settings(detector: Any, n_rows: int) -> Settings:
+    """Return the parameters for `fit_members`; "auto" gets its meaning here."""
+    n_folds = detector.n_folds
+    if is_auto(n_folds):
+        n_folds = FOLDS if n_rows < FEW_ROWS else 1
+    trim = detector.trim
+    if is_auto(trim):
+        trim = 0.0 if is_auto(detector.contamination) else detector.contamination
+    return Settings(
+        n_folds=min(int(n_folds), n_rows),
+        calibration_fraction=detector.calibration_fraction,
+        n_neighbors=detector.n_neighbors + math.ceil(trim * detector.n_references),
+        n_references=detector.n_references,
+        trim=float(trim),
+        standardize=bool(detector.standardize),
+    )
