@@ -1,1 +1,1 @@
-"""The benchmark suite: skae beside what a user would pick instead.  ``python -m benchmarks``."""
+"""The benchmark suite compares skae with its alternatives: ``python -m benchmarks``."""

@@ -8,7 +8,7 @@ import numpy as np
 
 
 def mnist_file():
-    """Where the full MNIST is, or None."""
+    """Path of the full MNIST, or None."""
     folder = os.environ.get("SKAE_DATA")
     file = Path(folder) / "mnist.npz" if folder else None
     return file if file and file.is_file() else None
@@ -27,7 +27,7 @@ class Mnist:
 
 
 def _pixels(images):
-    """Rows of float32 in [0, 1]; divided in place, as the memory of this process is measured."""
+    """Rows of float32 in [0, 1], divided in place because this process' memory is measured."""
     rows = images.reshape(len(images), -1).astype(np.float32)
     rows /= 255
     return rows

@@ -1,4 +1,4 @@
-"""How things are measured: in processes of their own, by turns, warmed up."""
+"""Measurements: each contestant in a separate process, in turns, and warmed up."""
 
 import contextlib
 import importlib
@@ -19,10 +19,10 @@ class Failed(Exception):
 
 
 class Worker:
-    """A contestant in a process of its own, where no other framework's threads are.
+    """A contestant in a separate process, which has no threads of other frameworks.
 
     ``target`` names its class as ``"module:Class"``.  The process imports the module and
-    loads the data; then it makes the contestant from them, in ``seconds_to_make``.
+    loads the data; then it makes the contestant from the data, in ``seconds_to_make``.
     """
 
     def __init__(self, target, data):
@@ -77,7 +77,7 @@ class Worker:
 
 
 def _serve(pipe, target, data):
-    # TensorFlow's banners, some of which heed no setting, would tear the report of progress
+    # TensorFlow prints banners, some despite all settings, which would disturb the progress report
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     try:
         module, name = target.split(":")
@@ -102,7 +102,7 @@ def _timed(function, *args):
 
 
 def start_workers(targets, data):
-    """Start a worker for each name; return those that could be, and why the others could not.
+    """Start a worker for each name; return the workers that started, and errors of the others.
 
     ``targets`` maps names to ``"module:Class"``.
     """
@@ -127,10 +127,10 @@ def running(targets, data):
 
 
 def interleave(measures, rounds, failures, settle=SETTLE):
-    """Measure by turns, A B C A B C ..., so that a drift of the machine's speed hits all alike.
+    """Measure in turns, A B C A B C ..., so that drifts of the machine's speed affect all equally.
 
     ``measures`` maps names to functions that return one sample.  A contestant that fails is
-    left out, and why goes into ``failures``.  Each turn begins after ``settle`` seconds.
+    left out, and its error goes into ``failures``.  Each turn begins after ``settle`` seconds.
     """
     samples = {name: [] for name in measures}
     for _ in range(rounds):
@@ -155,7 +155,7 @@ def warm_up(workers, method, args, failures):
 
 
 def fresh(code, *args):
-    """Run a script in a new interpreter; return what it printed last, read as JSON."""
+    """Run a script in a new interpreter; return the last line that it printed, read as JSON."""
     command = [sys.executable, "-c", code, *args]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:

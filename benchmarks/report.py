@@ -33,7 +33,7 @@ def _case_record(case, result, judged):
 
 
 def verdict(value, limit, judged):
-    """Say "pass" or "fail", or "-" where nothing was measured or the figure does not count."""
+    """Say "pass" or "fail", or "-" if nothing was measured or the figure does not count."""
     if value is None or not judged:
         return "-"
     return "pass" if value <= limit else "fail"

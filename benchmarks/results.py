@@ -1,4 +1,4 @@
-"""What a case promises, and what it found."""
+"""The goals of a case, and its results."""
 
 import statistics
 from collections.abc import Callable
@@ -33,7 +33,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Result:
-    """What a case found: a value for each of its goals, or None where there is none."""
+    """The result of a case: a value for each of its goals, or None if it was not measured."""
 
     values: list[float | None]
     rows: list[Row] = field(default_factory=list)
@@ -53,9 +53,9 @@ class Case:
 
 
 def ratio(samples, over, under):
-    """Median of the rounds' ratios, or None where a contestant is missing or failed.
+    """Median of the rounds' ratios, or None if a contestant is missing or failed.
 
-    The samples of a round lie seconds apart, and what slows the machine for a while slows both.
+    The samples of a round are seconds apart, so a slow phase of the machine affects both.
     """
     if not samples.get(over) or not samples.get(under):
         return None

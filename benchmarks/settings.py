@@ -1,4 +1,4 @@
-"""How much of everything: a full run, whose figures count, and a quick one that shows it runs."""
+"""Sizes of a full run, with figures that count, and of a quick run, which shows that all runs."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from benchmarks.data import Mnist
 class Settings:
     mnist: Mnist
     rounds: int  # of the long measurements: every contestant once in each
-    short_rounds: int  # of the others, of which some fall into a neighbour's busy seconds
+    short_rounds: int  # of the others; neighbours disturb some of these rounds
     epochs: int  # that a contestant trains in one round
     fresh_rounds: int  # of fresh processes
     seeds: tuple[int, ...]

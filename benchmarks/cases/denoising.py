@@ -1,4 +1,4 @@
-"""What noise costs, and what the denoiser makes of noisy images."""
+"""The time that noise takes, and the error of denoised images."""
 
 import statistics
 

@@ -7,7 +7,7 @@ from benchmarks.measure import complaints, interleave, running, warm_up
 from benchmarks.results import Case, Goal, Result, ratio, timed_rows
 
 PREDICT, LARGE_BATCHES = "Model.predict", "Model.predict, batch 2048"
-CALLS = 3  # in a row, of which the median counts: the first finds its threads asleep
+CALLS = 3  # in a row, and their median counts: threads still sleep in the first call
 CALLS_OF_PREDICT = 20  # it takes some 45 ms a row
 
 
@@ -43,7 +43,7 @@ def run_one_row(settings):
 
 
 def _encoders(contestants, settings):
-    """Workers of those that are installed."""
+    """Workers of the contestants that are installed."""
     known = {name: CONTESTANTS[contestant] for name, contestant in contestants.items()}
     targets = {name: c.target for name, c in known.items() if c.installed}
     return running(targets, settings.mnist)

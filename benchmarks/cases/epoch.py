@@ -1,4 +1,4 @@
-"""An epoch of the article's network, by everyone."""
+"""An epoch of the Keras recipe's network, for all contestants."""
 
 from benchmarks.contestants import ARTICLE, CONTESTANTS, FLOOR, JAX, SKAE, installed
 from benchmarks.measure import complaints, interleave, running, warm_up
@@ -9,7 +9,7 @@ RIVALS = (ARTICLE, JAX, FLOOR)
 
 def run(settings):
     targets, missing = installed()
-    more_rounds = 2 * settings.short_rounds  # rounds stray by a fifth where neighbours are busy
+    more_rounds = 2 * settings.short_rounds  # rounds vary by a fifth if neighbours are busy
     with running(targets, settings.mnist) as (workers, failures):
         samples = sample_epochs(workers, settings, settings.rounds, failures)
         rows = [_row(name, seconds, workers[name]) for name, seconds in samples.items()]

@@ -31,7 +31,7 @@ class Denoiser(Deep):
         ).fit(self.X)
 
     def errors(self):
-        """Compare what is made of noisy rows, clipped to [0, 1], with the clean ones."""
+        """Compare the reconstruction of noisy rows, clipped to [0, 1], with the clean rows."""
         noise = np.random.default_rng(0).standard_normal(self.X_test.shape, np.float32)
         noisy = np.clip(self.X_test + np.float32(NOISE_SCALE) * noise, 0, 1)
         return errors(self.X_test, self.autoencoder.reconstruct(noisy))

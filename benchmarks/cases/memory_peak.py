@@ -9,7 +9,7 @@ WARM_UP_ROWS, WARM_UP_EPOCHS = 2_000, 200  # long enough for skae to choose XLA,
 
 
 def kilobytes(name):
-    """Read a line of the kernel's account of this process: VmRSS, VmHWM (its highest so far)."""
+    """Read a line of the kernel's status of this process: VmRSS, or VmHWM, its highest so far."""
     status = Path("/proc/self/status").read_text()
     return int(re.search(rf"{name}:\s+(\d+) kB", status)[1])
 
@@ -24,7 +24,7 @@ class Skae:
         self.training = self.contestant(X, X_test)
 
     def peak(self, epochs):
-        """Bytes that a fit adds at its highest to what the process, data included, held before."""
+        """Bytes that a fit adds at its peak to the process, which holds the data already."""
         Path("/proc/self/clear_refs").write_text("5")  # sets VmHWM back to VmRSS
         before = kilobytes("VmRSS")
         self.training.epochs(epochs)

@@ -90,7 +90,7 @@ def measure_peak(stored):
 def measure_rows(stored, settings, failures):
     """Seconds per row and epoch, by the clock and of processors.
 
-    Of growing parts of the file, and of an array.
+    They are measured for growing parts of the file, and for an array.
     """
     busy = defaultdict(list)
     least = settings.stored_rows[-2]

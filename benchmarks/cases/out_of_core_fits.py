@@ -24,7 +24,7 @@ class OutOfCore:
         return time.process_time() - start
 
     def peak(self):
-        """Bytes that a first fit of one epoch adds at its highest, compilation included."""
+        """Bytes that a first fit of one epoch adds at its peak, compilation included."""
         Path("/proc/self/clear_refs").write_text("5")  # sets VmHWM back to VmRSS
         before = kilobytes("VmRSS")
         self.fit(len(self.X), 1)

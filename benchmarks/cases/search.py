@@ -44,7 +44,7 @@ def run(settings):
 
 
 def _differences(found):
-    """The scores are the same bits, or the figures are worth nothing."""
+    """Check that the scores have the same bits: otherwise the times cannot be compared."""
     if ONE in found and TWO in found and found[ONE][0]["scores"] != found[TWO][0]["scores"]:
         return ["**n_jobs=2 gave other scores than n_jobs=1.**"]
     return []

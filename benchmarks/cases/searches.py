@@ -1,8 +1,8 @@
-"""The case's searches; each runs in an interpreter of its own, which may start processes.
+"""The searches of the case; each runs in a separate interpreter, which may start processes.
 
-TensorFlow is imported before they are timed, in this process and in those of ``n_jobs=2``: how
-long that takes stands by itself.  The same network, optimizer, constant rates and score for both
-contestants.
+TensorFlow is imported before they are timed, in this process and in those of ``n_jobs=2``; the
+time for this is reported separately.  Both contestants have the same network, optimizer, constant
+rates and score.
 """
 
 import json
@@ -66,10 +66,10 @@ def _search(estimator, grid, **options):
 
 
 def start_workers(n_jobs):
-    """Have joblib's processes import what a fit does; return the seconds that takes."""
+    """Let joblib's processes make the imports of a fit; return the seconds that this takes."""
     start = time.perf_counter()
     if n_jobs > 1:
-        # a task each, as none ends before the other has begun
+        # one task for each process, because no task ends before the other has begun
         joblib.Parallel(n_jobs)(joblib.delayed(_import_and_wait)() for _ in range(n_jobs))
     return time.perf_counter() - start
 

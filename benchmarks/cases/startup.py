@@ -1,4 +1,4 @@
-"""What a new process waits for: the import, and the first codes from a pickle."""
+"""The start of a new process: the import, and the first codes from a pickle."""
 
 import pickle
 import tempfile
@@ -42,7 +42,7 @@ def run_unpickle(settings):
 
 
 def _sample(measures, settings):
-    """Interleave; a first round fills the disk's cache and is thrown away."""
+    """Interleave; a first round fills the disk's cache and does not count."""
     failures = {}
     interleave(measures, 1, failures)
     samples = interleave(measures, settings.fresh_rounds, failures)

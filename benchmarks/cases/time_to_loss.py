@@ -1,4 +1,4 @@
-"""Seconds to the test loss that the article reaches in 50 epochs, compilation included."""
+"""Seconds to the test loss that the Keras recipe reaches in 50 epochs, compilation included."""
 
 import statistics
 
@@ -7,7 +7,7 @@ from benchmarks.contestants import ARTICLE, CONTESTANTS, SKAE
 from benchmarks.measure import Worker, complaints, interleave
 from benchmarks.results import Case, Goal, Result, Row, ratio
 
-LOSS = 0.0842  # the article's recipe on the test images after 50 epochs
+LOSS = 0.0842  # the Keras recipe on the test images after 50 epochs
 ARTICLES_EPOCHS = 50
 
 
@@ -45,7 +45,7 @@ def run(settings):
 
 
 def _fewest_epochs(settings):
-    """Smallest number of epochs, each a schedule of its own, with which every seed gets there."""
+    """Smallest number of epochs, each with its own schedule, with which every seed gets there."""
     with Worker(DEEP, settings.mnist) as worker:
 
         def reaches(epochs, seed):
@@ -59,7 +59,7 @@ def _fewest_epochs(settings):
 
 
 class _Article:
-    """The article's recipe from the making of the model to the end of its 50 epochs.
+    """The Keras recipe, from the making of the model to the end of its 50 epochs.
 
     By default two further epochs tell how long the 49 after the first one take.
     """

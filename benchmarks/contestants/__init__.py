@@ -1,11 +1,11 @@
 """The contestants.  Each module has a class ``Training`` with
 
-- ``Training(X, X_test)``: everything before the first step, compilation left out;
+- ``Training(X, X_test)``: everything before the first step, without compilation;
 - ``epochs(n)``: train ``n`` more epochs;
 - ``errors()``: ``{"bce": ..., "mse": ...}`` on the test rows, or None;
 
 and some have ``encode()``, of all rows, and ``encode_row()``, of one.  A module imports its
-framework at the top, as it is loaded in the contestant's own process only.
+framework at the top, because it is loaded in the contestant's own process only.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from importlib.util import find_spec
 @dataclass(frozen=True)
 class Contestant:
     module: str
-    package: str  # what has to be installed
+    package: str  # the package that has to be installed
     remark: str = ""
 
     @property

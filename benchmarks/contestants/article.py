@@ -1,4 +1,4 @@
-"""The article's Keras recipe as written: accuracy, and validation on the test images."""
+"""The Keras recipe as published: with accuracy, and validation on the test images."""
 
 from benchmarks.contestants.keras_model import models
 from benchmarks.contestants.network import BATCH

@@ -1,7 +1,7 @@
-"""The matrix products of an epoch, and nothing else: what no contestant can leave out.
+"""The matrix products of an epoch, and nothing else: no contestant can leave these out.
 
-A batch takes a product a layer forward, and backward one a layer for the kernel's gradient and
-one for the input's, but for the first layer, whose input needs none.
+For each layer, a batch takes one product forward, one for the gradient of the kernel, and one for
+the gradient of the input.  The first layer needs no gradient of its input.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""The article's network in Keras: ReLU everywhere, the code too, and a sigmoid output."""
+"""The network of the Keras recipe: ReLU in all layers, also the code, and a sigmoid output."""
 
 import keras
 

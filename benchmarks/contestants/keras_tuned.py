@@ -1,4 +1,4 @@
-"""``Model.fit`` with everything that makes it fast: XLA, many steps a call, nothing measured."""
+"""``Model.fit`` with all settings that make it fast: XLA, many steps a call, and no metrics."""
 
 from benchmarks.contestants.keras_model import models
 from benchmarks.contestants.network import BATCH

@@ -1,4 +1,4 @@
-"""scikit-learn's own network, the rows being both input and target."""
+"""scikit-learn's own network; the rows are both input and target."""
 
 from sklearn.neural_network import MLPRegressor
 

@@ -1,4 +1,4 @@
-"""The article's network, for every contestant."""
+"""The network of the Keras recipe, for every contestant."""
 
 from itertools import pairwise
 

@@ -1,7 +1,7 @@
-"""PyOD's detector, without what the article's network lacks: dropout, batch norm, scaling.
+"""PyOD's detector without dropout, batch norm and scaling, which the Keras recipe lacks.
 
-The loader is the one that its ``fit`` makes; the scores that ``fit`` computes for every row
-after training are left out of its time.
+The loader is the one that its ``fit`` makes.  After training, ``fit`` computes scores for every
+row; they do not count in its time.
 """
 
 import torch

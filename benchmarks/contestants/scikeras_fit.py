@@ -1,4 +1,4 @@
-"""The same network wrapped by scikeras; with a warm start, as a new fit would compile anew."""
+"""The same network in scikeras, with a warm start, because a new fit would compile again."""
 
 from scikeras.wrappers import BaseWrapper
 

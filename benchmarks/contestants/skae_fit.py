@@ -1,7 +1,7 @@
-"""skae with the article's network, batch size and learning rate.
+"""skae with the network, batch size and learning rate of the Keras recipe.
 
-A fit goes on from the last one's weights.  Each checks its parameters and its data anew, and
-that is part of its time.
+Each fit continues from the weights of the last one.  It checks its parameters and its data, and
+this counts in its time.
 """
 
 from benchmarks.contestants.network import BATCH, CODE, HIDDEN
