@@ -64,12 +64,14 @@ class Data:
 class Job:
     """A fit, checked and described.
 
-    ``stops_early`` is True if early stopping watches ``validation``.  ``bounded`` is True if the
-    values to reconstruct fill [0, 1].  ``past`` is the history of the fits that this one continues.
+    ``whole`` has the rows that early stopping set aside, too.  ``stops_early`` is True if it
+    watches ``validation``.  ``bounded`` is True if the values to reconstruct fill [0, 1].  ``past``
+    is the history of the fits that this one continues.
     """
 
     spec: ProgramSpec
     rows: Rows
+    whole: Rows
     plan: Plan
     validation: Rows | None
     stops_early: bool
@@ -124,6 +126,7 @@ def _describe_job(estimator: Any, data: Data, single_epoch: bool) -> Job:
     corruption = estimator._corruption(bounded, rows.targets is not None, n_features)
     plan = _make_plan(estimator, corruption, _seed(estimator, checkpoint), single_epoch)
     stops_early = not single_epoch and _stops_early(estimator, len(rows.index))
+    whole = rows
     rows, validation = _set_aside(estimator, data, rows, spec, plan.seed if stops_early else None)
     warn_of_lost_digits(rows)
     warn_of_other_units(rows, validation if data.X_val is not None else None)
@@ -133,7 +136,7 @@ def _describe_job(estimator: Any, data: Data, single_epoch: bool) -> Job:
     if checkpoint is not None:
         checkpoint.check_same_fit(fingerprint_fit(estimator, plan.seed, rows, validation, start))
     past = estimator.history_ if continues else {}
-    return Job(spec, rows, plan, validation, stops_early, start, checkpoint, bounded, past)
+    return Job(spec, rows, whole, plan, validation, stops_early, start, checkpoint, bounded, past)
 
 
 def _train(estimator: Any, data: Data, job: Job, callbacks: "KerasCallbacks | None") -> TrainResult:
@@ -175,7 +178,7 @@ def _watchers(
 def _attributes(job: Job, weights: list[Floats], history: History) -> dict[str, Any]:
     network = Network(job.spec.network, weights, eager_fallback)
     if not job.plan.single_epoch:
-        network = calibrate(network, job.spec.objective, job.rows)
+        network = calibrate(network, job.spec.objective, job.whole)
     conditioning = job.plan.conditioning
     scale = 1.0 if conditioning is None else conditioning.scale
     return fitted_attributes(network, appended(job.past, history)) | {

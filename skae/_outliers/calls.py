@@ -133,15 +133,18 @@ def _check_threshold(detector: Any) -> None:
 
 
 def _check_autoencoder(autoencoder: Any) -> None:
-    if not isinstance(autoencoder, BaseAutoencoder | None):
+    if autoencoder is None:
+        return
+    if not isinstance(autoencoder, BaseAutoencoder):
         raise TypeError(
             "autoencoder must be None or an estimator of skae, such as DeepAutoencoder(); got "
             f"{autoencoder!r}."
         )
-    if getattr(autoencoder, "checkpoint", None) is not None:
+    checkpoint = vars(autoencoder)["checkpoint"]
+    if checkpoint is not None:
         raise ValueError(
             "autoencoder must have checkpoint=None, because several networks would share one file; "
-            f"got checkpoint={autoencoder.checkpoint!r}."
+            f"got checkpoint={checkpoint!r}."
         )
 
 

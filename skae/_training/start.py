@@ -24,6 +24,9 @@ MIN_ROWS = 2000
 MAX_VALUES = 1 << 25  # as many as the buffer that shuffles a source
 # Components with a smaller share of the largest variance are rounding errors.
 SMALLEST_SHARE = 1e-6
+# A learning rate that suits weights of about one would destroy the solution of PCA for rows in
+# larger units.  Training scales the rows, but not beyond 1e30, and not for outputs with bounds.
+LARGEST_DEVIATION = 1e4
 LOGISTIC_STEPS = 30
 # A tied linear path of zeros could not learn: its codes are zero, and their slopes are, too.
 SMALLEST_GAIN = 1e-2
@@ -57,6 +60,11 @@ class Sample(NamedTuple):
     targets: Array
     weight: Array
 
+    def mean(self) -> Array:
+        """Return the mean of the targets, in float64."""
+        sums = np.einsum("i,ij->j", self.weight, self.targets, dtype=np.float64)
+        return sums / len(self.weight)
+
 
 class Components(NamedTuple):
     """Principal components: ``axes`` of shape (n, n_features), and the standard deviations."""
@@ -77,6 +85,8 @@ def _started_at_pca(
     network = spec.network
     sample = _sample(rows, plan, network.n_components)
     pca = _components(sample, network.n_components, plan.seed)
+    if not pca.deviations.max(initial=0) < LARGEST_DEVIATION:
+        return tie(network, weights) if spec.tied else list(weights)
     if spec.tied:
         return _tied_at_pca(network, sample, pca, weights)
     own = network.by_layer(weights)
@@ -152,14 +162,15 @@ def _components(sample: Sample, n_components: int, seed: int) -> Components:
     """Compute the principal components of the rows to reconstruct, with the weights of the rows."""
     from sklearn.decomposition import PCA
 
-    mean = np.average(sample.targets, axis=0, weights=sample.weight)
+    mean = sample.mean()
     centred = sample.targets - mean  # float64: variances of rounding errors must stay small
     centred *= np.sqrt(sample.weight)[:, None]
     if np.ptp(sample.weight) > 0:
         centred = np.concatenate([centred, -centred])  # PCA subtracts the mean, which is then zero
     n = min(n_components, *sample.targets.shape)
     state = int(generator(seed, Stream.START, 1).integers(1 << 31))
-    with np.errstate(divide="ignore", invalid="ignore"):  # a single row, or no variance
+    # a single row, no variance, or values whose squares overflow: then the first loss does, too
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         pca = PCA(n, random_state=state).fit(centred)
     variances = pca.explained_variance_
     is_real = variances > max(SMALLEST_SHARE * variances[0], np.finfo(np.float32).tiny)
@@ -206,7 +217,7 @@ def _tied_logistic(scores: Array, axes: Array, sample: Sample) -> tuple[Array, A
 
 
 def _mean_logits(sample: Sample) -> Array:
-    mean = np.average(sample.targets, axis=0, weights=sample.weight)
+    mean = sample.mean()
     return logit(np.clip(mean, 1e-3, 1 - 1e-3))
 
 

@@ -115,7 +115,7 @@ with strategy.scope():
     print(json.dumps(estimator.history_))
     np.savez(f"{folder}/{index}.npz", *estimator._network.weights)
     try:
-        make(random_state=index, tol=index).fit(X + index)
+        make(random_state=index, tol=index, early_stopping=False).fit(X + index)
     except ValueError as error:
         print(error)
 """

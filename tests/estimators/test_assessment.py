@@ -51,7 +51,7 @@ def test_constant_rows_are_silent():
 
 def test_warning_does_not_lose_the_fit():
     X = load_digits().data[:9] / 16
-    estimator = DeepAutoencoder(16, random_state=0)
+    estimator = DeepAutoencoder(16, init="random", random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with pytest.raises(ConvergenceWarning):

@@ -67,7 +67,8 @@ def test_estimator_computes_as_models(kind, X):
     assert estimator.history_ == {}
     assert estimator.n_iter_ == 0
     described = {"hidden_layer_sizes": (9,), "activation": "relu", "output_activation": "sigmoid"}
-    assert estimator.get_params() == kind(3, **described, learning_rate=0.01).get_params()
+    expected = kind(3, **described, init="random", learning_rate=0.01)
+    assert estimator.get_params() == expected.get_params()
     assert_same(pickle.loads(pickle.dumps(estimator)), *models, X)
     assert "sigmoid" in estimator._repr_html_()
 

@@ -28,6 +28,7 @@ from strategies import (
 )
 
 from skae import DeepAutoencoder, DenoisingAutoencoder, GaussianNoise
+from skae._network.layers import Shortcut
 
 REFUSALS = (ValueError, TypeError, OverflowError)  # OverflowError: integers beyond float64
 INTERNALS = re.compile(r"tensorflow|\btf\.|keras\.src|node|Traceback", re.IGNORECASE)
@@ -86,13 +87,27 @@ def weights(estimator):
 
 def tolerance(estimator, X):
     """Return the bounds of rounding errors: 64 ulps of the largest sum of absolute values."""
-    h = size = np.abs(X.astype(np.float64))
+    network, h = estimator._network, np.abs(X.astype(np.float64))
     with np.errstate(over="ignore"):
-        for kernel, bias in zip(weights(estimator)[::2], weights(estimator)[1::2], strict=True):
-            h = h @ np.abs(kernel.astype(np.float64)) + np.abs(bias)
-            size = np.maximum(size.max(), h.max())
-    assume(np.isfinite(size).all())
-    return {"rtol": 0, "atol": 64 * float(np.finfo(X.dtype).eps * np.max(size)) + 1e-300}
+        sizes = [h, *sums(network.spec.layers, network.spec.by_layer(network.weights), h)]
+    assume(all(np.isfinite(size).all() for size in sizes))
+    largest = max(size.max() for size in sizes)
+    return {"rtol": 0, "atol": 64 * float(np.finfo(X.dtype).eps * largest) + 1e-300}
+
+
+def sums(layers, weights, h):
+    """Yield the sums of absolute values that each layer computes for rows."""
+    for layer, own in zip(layers, weights, strict=True):
+        absolute = [np.abs(array.astype(np.float64)) for array in own]
+        if isinstance(layer, Shortcut):
+            path, inner = layer.split(absolute)
+            inside = list(sums(layer.layers, inner, h))
+            yield from inside
+            h = h @ path + inside[-1]
+        elif own:
+            kernel, bias = absolute
+            h = h @ kernel + bias
+        yield h
 
 
 # ---------------------------------------------------------------------- fitting

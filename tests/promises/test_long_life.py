@@ -8,7 +8,7 @@ import pytest
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 HEAD = """
-import json, os, re, sys
+import gc, json, os, re, sys
 from pathlib import Path
 from sklearn.datasets import load_digits
 from skae import DeepAutoencoder, DenoisingAutoencoder, limit_programs
@@ -85,6 +85,7 @@ def failed():
         pass
     else:
         raise AssertionError("the second fit did not diverge")
+    gc.collect()  # the fit dropped its program, and the cycles of a graph wait for the collector
 
 uses = [with_callbacks, with_a_checkpoint, with_keras_models, copied, failed]
 fits = []

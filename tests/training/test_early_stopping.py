@@ -181,8 +181,8 @@ def test_stopped_fit_equals_plain_fit(name):
     """It ends about as well as 20 plain epochs on the same rows."""
     rows, unseen = train_test_split(SETS[name]().astype(np.float32), random_state=0)
     seen, validation = train_test_split(rows, test_size=0.1, random_state=0)
-    plain = DeepAutoencoder(8, random_state=0).fit(seen)
-    stopping = DeepAutoencoder(8, epochs=100, early_stopping=True, random_state=0)
+    plain = DeepAutoencoder(8, init="random", early_stopping=False, random_state=0).fit(seen)
+    stopping = DeepAutoencoder(8, init="random", epochs=100, early_stopping=True, random_state=0)
     stopping.fit(seen, X_val=validation)
 
     error, expected = (np.mean((m.reconstruct(unseen) - unseen) ** 2) for m in (stopping, plain))

@@ -90,6 +90,10 @@ class EarlyStopping(Watcher):
             self.fit.set_weights(self.best_weights)
             self.best_weights = []
 
+    def close(self) -> None:
+        """Forget the fit: a cycle of references would keep its buffers until it is collected."""
+        vars(self).pop("fit", None)
+
     def state(self) -> WatcherState:
         fall = self.fit.rates.fall
         values = {
