@@ -15,6 +15,7 @@ from sklearn.model_selection import GridSearchCV
 
 from benchmarks.cases.small_fits import BATCH, EPOCHS
 from benchmarks.contestants.keras_model import models
+from benchmarks.contestants.network import PLAIN
 from benchmarks.data import Digits
 from skae import DeepAutoencoder
 
@@ -39,6 +40,7 @@ def skae_search(n_jobs, sizes):
         epochs=EPOCHS,
         batch_size=BATCH,
         random_state=0,
+        **PLAIN,
     )
     grid = {"n_components": sizes, "learning_rate": RATES}
     return _search(autoencoder, grid, n_jobs=n_jobs)

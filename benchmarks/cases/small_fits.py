@@ -8,6 +8,7 @@ import keras
 import tensorflow  # noqa: F401
 
 from benchmarks.contestants.keras_model import models
+from benchmarks.contestants.network import PLAIN
 from skae import DeepAutoencoder
 
 EPOCHS, BATCH = 20, 128
@@ -22,9 +23,9 @@ class Skae:
         self.X = X
 
     def fit(self):
-        DeepAutoencoder(optimizer="adam", epochs=EPOCHS, batch_size=BATCH, random_state=0).fit(
-            self.X
-        )
+        DeepAutoencoder(
+            optimizer="adam", epochs=EPOCHS, batch_size=BATCH, random_state=0, **PLAIN
+        ).fit(self.X)
 
 
 class Scikeras:

@@ -5,6 +5,8 @@ from itertools import pairwise
 HIDDEN = (128, 64)
 CODE = 32
 BATCH = 256
+# skae's parameters for a plain chain of layers that is trained on all rows, as Keras does it.
+PLAIN = {"init": "random", "early_stopping": False}
 
 
 def widths(n_features):

@@ -4,11 +4,11 @@ Each fit continues from the weights of the last one.  It checks its parameters a
 this counts in its time.
 """
 
-from benchmarks.contestants.network import BATCH, CODE, HIDDEN
+from benchmarks.contestants.network import BATCH, CODE, HIDDEN, PLAIN
 from benchmarks.data import errors
 from skae import DeepAutoencoder, DenoisingAutoencoder
 
-ARTICLES = {
+ARTICLES = PLAIN | {
     "n_components": CODE,
     "hidden_layer_sizes": HIDDEN,
     "activation": "relu",
