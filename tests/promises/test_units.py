@@ -147,10 +147,14 @@ def test_no_bounded_column_is_worse(params):
     assert r2_score(X, fitted.reconstruct(X), multioutput="raw_values").min() > -1e-6
 
 
-@pytest.mark.parametrize("loss", ["log_cosh", "huber"])
-def test_columns_of_robust_losses(loss):
+@pytest.mark.parametrize(
+    ("loss", "init"),
+    [("log_cosh", "pca"), ("log_cosh", "random"), ("huber", "pca"), ("huber", "random"),
+     ("mae", "random")],
+)  # fmt: skip
+def test_columns_of_robust_losses(loss, init):
     X = load_breast_cancer().data
-    fitted = DeepAutoencoder(2, loss=loss, random_state=0).fit(X)
+    fitted = DeepAutoencoder(2, loss=loss, init=init, random_state=0).fit(X)
 
     assert r2_score(X, fitted.reconstruct(X), multioutput="raw_values").min() > -0.5
 
@@ -163,7 +167,7 @@ def test_columns_of_absolute_error():
     found, of_means = (
         abs(X - other).mean(axis=0) for other in (fitted.reconstruct(X), X.mean(axis=0))
     )
-    assert (found <= 1.01 * of_means).all()
+    assert (found <= 1.001 * of_means).all()
 
 
 def test_calibration_lowers_absolute_error():
