@@ -34,7 +34,8 @@ tied_weights : bool, default=False
     a fitted network has separate ones.  With a linear output and a squared or absolute error, the
     last kernel is the transpose of the first times the mean variance of the columns.  If `fit`
     corrects an output that is worse than the mean of its column, this output has another factor.
-    `partial_fit` and a warm start continue from the kernels of the encoder.
+    `partial_fit` and a warm start continue from the kernels of the encoder.  Callbacks can change
+    these kernels, but not those of the decoder.
 init : {"pca", "random"}
     Where training starts: by default "pca" for `DeepAutoencoder`, and "random" for
     `DenoisingAutoencoder`, whose features are better so.  With "pca", a linear path is beside the
@@ -45,7 +46,7 @@ init : {"pca", "random"}
     PCA's codes.  With ``tied_weights``, codes have the variances of PCA's, and the regression has
     one coefficient for each component, so that the error of many components starts above PCA's.
     Other outputs and a nonlinear ``code_activation`` are applied to the linear path, which is then
-    not PCA any more. "random" makes a network without linear paths, and draws its weights from
+    not PCA any more.  "random" makes a network without linear paths, and draws its weights from
     Glorot's distribution.
 features : {"code", "hidden", "all"}, default="code"
     What `transform` returns: the code, the outputs of all hidden layers of the encoder, or both,
@@ -93,10 +94,9 @@ epochs : int, default=20
 early_stopping : bool or "auto", default="auto"
     Whether to set rows aside, and to stop when the loss on them, the validation loss, no longer
     falls.  "auto" is True for 20 to 9,999 rows: few rows are easily overfitted.  The rate then
-    falls to zero within
-    as many epochs as there were before, but at least five, and never more than ``epochs`` in all.
-    The estimator keeps the weights with the lowest validation loss: those after an epoch, their
-    average over recent epochs, or those before the first epoch.
+    falls to zero within as many epochs as there were before, but at least five, and never more than
+    ``epochs`` in all.  The estimator keeps the weights with the lowest validation loss: those after
+    an epoch, their average over recent epochs, or those before the first epoch.
 validation_fraction : float, default=0.1
     Share of the rows, in (0, 1), that early stopping validates on instead of training on them.
     Only used if `fit` is called without ``X_val``.

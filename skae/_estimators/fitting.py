@@ -40,12 +40,12 @@ from skae._training.watchers.progress import progress
 from skae._training.watchers.sklearn_callbacks import sklearn_callbacks, with_callbacks
 from skae._typing import Floats, History
 
+if TYPE_CHECKING:
+    from skae._interop.keras_callbacks import KerasCallbacks
+
 # early_stopping="auto" sets rows aside from this many: a tenth of fewer rows says little, and more
 # rows are hardly overfitted in 20 epochs.
 FEW_ROWS = range(20, 10_000)
-
-if TYPE_CHECKING:
-    from skae._interop.keras_callbacks import KerasCallbacks
 
 
 @dataclass(frozen=True)

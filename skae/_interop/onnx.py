@@ -73,10 +73,15 @@ def _set_shape(operator: Any) -> None:
 
 
 def _set_type(operator: Any, width: list[int]) -> None:
+    n_rows = operator.inputs[0].get_first_dimension()
+    operator.outputs[0].set_type(tensor_type(operator.inputs)([n_rows, *width]))
+
+
+def tensor_type(inputs: Iterable[Any]) -> Any:
+    """Return the class of skl2onnx that describes results for these inputs."""
     from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
 
-    kind = DoubleTensorType if dtype_of(operator.inputs) == np.float64 else FloatTensorType
-    operator.outputs[0].set_type(kind([operator.inputs[0].get_first_dimension(), *width]))
+    return DoubleTensorType if dtype_of(inputs) == np.float64 else FloatTensorType
 
 
 def dtype_of(inputs: Iterable[Any]) -> np.dtype[Any]:
@@ -125,15 +130,14 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
     network, method = operator.raw_operator._network, _method(operator)
     graph, dtype = Graph(container), dtype_of(operator.inputs)
     weights = [array.astype(dtype) for array in network.weights]
-    layers = list(zip(network.spec.layers, network.spec.by_layer(weights), strict=True))
+    layers, own = network.spec.layers, network.spec.by_layer(weights)
     features, n = operator.raw_operator.features, network.spec.n_encoder_layers
     columns, first = decoding(network.spec, features)
-    part = {"transform": layers[:n], "inverse_transform": layers[first:]}.get(method, layers)
+    part = {"transform": slice(n), "inverse_transform": slice(first, None)}.get(method, slice(None))
     h = rows = graph.rows(operator.inputs)
     if method == "inverse_transform":
         h = graph.Gather(h, np.arange(columns.stop)[columns], axis=1)
-    for layer, own in part:
-        h = add_nodes(layer, graph, own, h, dtype)
+    h = add_chain(layers[part], graph, own[part], h, dtype)
     if method == "transform":
         h = graph.join(select(graph.kept, features))
     if method == "score_samples":
@@ -142,32 +146,44 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
     graph.Identity(h, output_names=operator.outputs).add_to(scope, container)
 
 
+def add_chain(
+    layers: Iterable[Layer],
+    graph: Graph,
+    weights: Iterable[Sequence[Array]],
+    h: Any,
+    dtype: np.dtype[Any],
+) -> Any:
+    """Add the nodes of layers, one after another, and return the outputs of the last."""
+    for layer, own in zip(layers, weights, strict=True):
+        h = _add_nodes(layer, graph, own, h, dtype)
+    return h
+
+
 @functools.singledispatch
-def add_nodes(
+def _add_nodes(
     layer: Layer, graph: Graph, weights: Sequence[Array], h: Any, dtype: np.dtype[Any]
 ) -> Any:
     """Add the nodes of a layer to a graph, and return its outputs; dispatches on its class."""
     raise NotImplementedError(f"ONNX has no form of the layer {type(layer).__name__}.")
 
 
-@add_nodes.register
+@_add_nodes.register
 def _(layer: Dense, graph: Graph, weights: Sequence[Array], h: Any, dtype: np.dtype[Any]) -> Any:
     kernel, bias = weights
     z = graph.Add(graph.MatMul(h, kernel), bias)
     return graph.keep(_activate(graph, layer.activation, z, dtype))
 
 
-@add_nodes.register
+@_add_nodes.register
 def _(layer: Dropout, graph: Graph, weights: Sequence[Array], h: Any, dtype: np.dtype[Any]) -> Any:
     return h  # it does nothing at inference
 
 
-@add_nodes.register
+@_add_nodes.register
 def _(layer: Shortcut, graph: Graph, weights: Sequence[Array], h: Any, dtype: np.dtype[Any]) -> Any:
     path, own = layer.split(weights)
     total = graph.MatMul(h, path)
-    for inner, arrays in zip(layer.layers, own, strict=True):
-        h = add_nodes(inner, graph, arrays, h, dtype)
+    h = add_chain(layer.layers, graph, own, h, dtype)
     graph.kept.pop()  # the last layer of the chain is a part of this one
     return graph.keep(_activate(graph, layer.activation, graph.Add(total, h), dtype))
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from skae._interop.onnx import Graph, add_nodes, dtype_of
+from skae._interop.onnx import Graph, add_chain, dtype_of, tensor_type
 from skae._outliers.comparison import Member
 from skae._typing import Array
 
@@ -37,7 +37,7 @@ def converter(detector: Any) -> Callable[[Any, Any, Any], None]:
 
 
 def _set_types(operator: Any) -> None:
-    from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, Int64TensorType
+    from skl2onnx.common.data_types import Int64TensorType
 
     detector = operator.raw_operator
     given = sum(variable.get_second_dimension() for variable in operator.inputs)
@@ -46,9 +46,8 @@ def _set_types(operator: Any) -> None:
             f"{type(detector).__name__} takes {detector.n_features_in_} columns; got {given}."
         )
     n_rows = operator.inputs[0].get_first_dimension()
-    kind = DoubleTensorType if dtype_of(operator.inputs) == np.float64 else FloatTensorType
     operator.outputs[0].set_type(Int64TensorType([n_rows]))
-    operator.outputs[1].set_type(kind([n_rows, 1]))
+    operator.outputs[1].set_type(tensor_type(operator.inputs)([n_rows, 1]))
 
 
 def _convert(scope: Any, operator: Any, container: Any) -> None:
@@ -93,7 +92,4 @@ def _scores(graph: Graph, member: Member, Z: Any, n_neighbors: int, dtype: Any) 
 def _reconstruct(graph: Graph, member: Member, Z: Any, dtype: Any) -> Any:
     network = member.autoencoder._network
     weights = network.spec.by_layer([array.astype(dtype) for array in network.weights])
-    h = Z
-    for layer, own in zip(network.spec.layers, weights, strict=True):
-        h = add_nodes(layer, graph, own, h, dtype)
-    return h
+    return add_chain(network.spec.layers, graph, weights, Z, dtype)

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skae._checks import check_number, check_option
-from skae._plot.style import BLUE, CLASS_COLORS, GREY, axes_or_new, check_labels
+from skae._plot.style import BLUE, CLASS_COLORS, GREY, axes_or_new, check_labels, to_dense
 from skae._typing import Array
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ class OutlierDisplay:
         scores = detector.score_samples(X)
         rows = np.argsort(scores, kind="stable")[:n_rows]
         worst = X.iloc[rows] if hasattr(X, "iloc") else X[rows]
-        found = np.asarray(worst.toarray() if hasattr(worst, "toarray") else worst)
+        found = to_dense(worst)
         shares = detector.feature_scores(worst)
         columns = np.argsort(-(shares / shares.sum(1, keepdims=True)).mean(0))[:n_columns]
         return cls(

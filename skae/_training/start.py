@@ -192,7 +192,7 @@ def _logistic(codes: Array, sample: Sample) -> tuple[Array, Array]:
     coefficients = np.zeros((codes.shape[1], sample.targets.shape[1]), np.float32)
     coefficients[-1] = _mean_logits(sample)
     for _ in range(LOGISTIC_STEPS):
-        coefficients -= inverse @ (codes.T @ _cross_entropy(codes @ coefficients, sample)[1])
+        coefficients -= inverse @ (codes.T @ _slopes(codes @ coefficients, sample))
     return coefficients[:-1], coefficients[-1]
 
 
@@ -205,7 +205,9 @@ def _tied_logistic(scores: Array, axes: Array, sample: Sample) -> tuple[Array, A
     n_codes = len(axes)
 
     def loss(flat: Array) -> tuple[float, Array]:
-        value, slope = _cross_entropy(scores * flat[:n_codes] @ axes + flat[n_codes:], sample)
+        z = scores * flat[:n_codes] @ axes + flat[n_codes:]
+        value = sample.weight @ np.sum(np.logaddexp(0, z) - z * sample.targets, axis=1) / len(z)
+        slope = _slopes(z, sample)
         return value, np.concatenate([np.sum(scores * (slope @ axes.T), axis=0), slope.sum(axis=0)])
 
     start = np.concatenate([np.full(n_codes, 4.0), _mean_logits(sample)])
@@ -217,12 +219,9 @@ def _tied_logistic(scores: Array, axes: Array, sample: Sample) -> tuple[Array, A
 
 
 def _mean_logits(sample: Sample) -> Array:
-    mean = sample.mean()
-    return logit(np.clip(mean, 1e-3, 1 - 1e-3))
+    return logit(np.clip(sample.mean(), 1e-3, 1 - 1e-3))
 
 
-def _cross_entropy(z: Array, sample: Sample) -> tuple[float, Array]:
-    """Return the mean cross-entropy of rows with logits ``z``, and its gradient."""
-    weight = sample.weight[:, None] / len(z)
-    value = np.sum(weight * (np.logaddexp(0, z) - z * sample.targets))
-    return value, weight * (expit(z) - sample.targets)
+def _slopes(z: Array, sample: Sample) -> Array:
+    """Return the gradient of the mean cross-entropy of rows with logits ``z``."""
+    return sample.weight[:, None] / len(z) * (expit(z) - sample.targets)
