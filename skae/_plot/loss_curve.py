@@ -50,8 +50,8 @@ class LossCurveDisplay:
     >>> narrow = DeepAutoencoder(n_components=4, epochs=5, random_state=0).fit(X)
     >>> display = LossCurveDisplay.from_estimator(wide, name="16 components")
     >>> other = LossCurveDisplay.from_estimator(narrow, name="4 components", ax=display.ax_)
-    >>> len(display.ax_.get_lines())
-    4
+    >>> [line.get_label() for line in other.lines_[:2]]
+    ['4 components, training', '4 components, validation']
     """
 
     def __init__(self, loss: Any, *, val_loss: Any = None, name: str | None = None) -> None:
