@@ -15,6 +15,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from benchmarks.data import Mnist, errors, mnist_file
+from benchmarks.outliers import sets as outlier_sets
 from skae import DeepAutoencoder
 
 ADAM = {"optimizer": "adam", "batch_size": 128}
@@ -76,8 +77,16 @@ def genes():
     return centres[classes] + factors + rng.normal(size=(60, 2000))
 
 
-def small_figures(params, seeds):
-    for _, X, n_components, scaler in small_sets():
+def inlier_sets():
+    """The normal rows of ADBench's sets that have 500 to 12,000 rows, with half as many codes."""
+    for name in outlier_sets.names():
+        X, y = outlier_sets.read(name)
+        if 500 <= len(X) <= 12_000:
+            yield f"{name} {X.shape[1]}", X[y == 0], -(-X.shape[1] // 2), StandardScaler()
+
+
+def ratios_to_pca(sets, params, seeds):
+    for _, X, n_components, scaler in sets:
         ratios = []
         for seed in seeds:
             X_train, X_test = train_test_split(X, test_size=0.3, random_state=seed)
@@ -98,25 +107,42 @@ def mnist_figures(params, seeds):
         yield [errors(X_test, network.reconstruct(X_test))["bce"] for network in networks]
 
 
+TABLES = {"small": small_sets, "inliers": inlier_sets}
+
+
+def available():
+    """The tables whose data are there; ADBench's sets and MNIST lie in the folder SKAE_DATA."""
+    found = {"small": True, "inliers": outlier_sets.folder(), "mnist": mnist_file()}
+    return [name for name, there in found.items() if there]
+
+
 def main(arguments=None):
     parser = argparse.ArgumentParser("python -m benchmarks.defaults", description=__doc__)
     parser.add_argument("--seeds", type=int, default=5, help="how many (default: 5)")
     parser.add_argument("--settings", nargs="+", choices=SETTINGS, default=list(SETTINGS))
-    parser.add_argument("--small", action="store_true", help="leave out MNIST")
+    parser.add_argument("--tables", nargs="+", choices=available(), default=available())
     options = parser.parse_args(arguments)
-    seeds = range(options.seeds)
-    names = [name for name, *_ in small_sets()]
-    has_mnist = mnist_file() is not None and not options.small
-    if has_mnist:
-        names += [f"MNIST, {epochs} epochs" for epochs in MNIST_EPOCHS]
+    for table in options.tables:
+        print_table(table, options.settings, range(options.seeds))
+
+
+def print_table(table, settings, seeds):
+    """Print a line for each setting, as soon as it is measured, and a column for each set."""
+    is_mnist = table == "mnist"
+    names = [f"MNIST, {epochs} epochs" for epochs in MNIST_EPOCHS]
+    if not is_mnist:
+        names = [name for name, *_ in TABLES[table]()]
     print("| setting |", " | ".join(names), "|")
     print("|---|" + "---|" * len(names))
-    for setting in options.settings:
+    for setting in settings:
         params = SETTINGS[setting]
-        cells = [_cell(figures, 3) for figures in small_figures(params, seeds)]
-        if has_mnist:
-            cells += [_cell(figures, 4) for figures in mnist_figures(params, seeds)]
+        if is_mnist:
+            cells = [_cell(figures, 4) for figures in mnist_figures(params, seeds)]
+        else:
+            sets = TABLES[table]()
+            cells = [_cell(figures, 3) for figures in ratios_to_pca(sets, params, seeds)]
         print(f"| {setting} |", " | ".join(cells), "|", flush=True)
+    print()
 
 
 def _cell(figures, digits):

@@ -24,6 +24,12 @@ def chosen_with():
     return names()[1::2]
 
 
+def read(name):
+    """Return the rows of a set, and their labels: 1 for outliers."""
+    with np.load(folder() / f"{name}.npz") as data:
+        return data["X"].astype(np.float64), data["y"].astype(int)
+
+
 @dataclass(frozen=True)
 class Split:
     """Rows to train on, and rows to score with their labels: 1 for outliers."""
@@ -39,8 +45,7 @@ def split(name, seed, most_rows, contamination=0.0):
     With ``contamination``, that share of the rows that train are outliers, but at most half of all
     outliers.  At most ``most_rows`` rows train, and as many normal rows and outliers are scored.
     """
-    with np.load(folder() / f"{name}.npz") as data:
-        X, y = data["X"].astype(np.float64), data["y"].astype(int)
+    X, y = read(name)
     rng = np.random.default_rng(seed)
     normal, outliers = (rng.permutation(np.flatnonzero(y == label)) for label in (0, 1))
     half = len(normal) // 2
