@@ -257,19 +257,18 @@ class _Fit:
 
     def validation_loss(self) -> float:
         """Return the loss of the current weights on the validation rows, or NaN without any."""
-        if self.validation is None:
-            return math.nan
-        loss = self.validation.evaluate()
-        self.validation.metrics()  # forget them: they are those of no epoch
-        return loss
+        return math.nan if self.validation is None else measured_loss(self.validation)
 
-    def loss_of(self, weights: Sequence[Floats]) -> float:
-        """Return the loss of other weights on the validation rows, and change nothing."""
+    def loss_of(self, weights: Sequence[Floats], *, trained: bool = False) -> float:
+        """Return the loss of other weights, and change nothing.
+
+        It is the loss on the validation rows, or on the training rows if ``trained`` is True.
+        """
         with self.lease.acquire() as program:
             own = program.weights()
         try:
             self.set_weights(weights)
-            return self.validation_loss()
+            return measured_loss(self.training) if trained else self.validation_loss()
         finally:
             with self.lease.acquire() as program:
                 program.set_weights(own)
@@ -293,6 +292,13 @@ class _Fit:
         """Return the weights that the fit would leave behind if it ended now."""
         chosen = (watcher.chosen_weights() for watcher in self.watchers)
         return next(filter(None, chosen), None) or self.weights()
+
+
+def measured_loss(of_rows: Pass) -> float:
+    """Return the loss of the current weights, and forget the metrics: they are of no epoch."""
+    loss = of_rows.evaluate()
+    of_rows.metrics()
+    return loss
 
 
 def diverged(what: str, epoch: int, rates: Rates) -> ValueError:

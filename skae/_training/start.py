@@ -18,9 +18,11 @@ from skae._training.plan import Plan
 from skae._training.seeds import Stream, generator
 from skae._typing import Array, Floats
 
-# PCA of this many random rows for each column has an error within 1 % of PCA's of all rows.
+# PCA of this many random rows for each column has an error within 1 % of PCA's of all rows, but not
+# if a column has few, extreme values.  So data sets of up to MIN_ROWS are taken whole.
 ROWS_PER_COLUMN = 10
-MIN_ROWS = 2000
+MIN_ROWS = 10_000
+MIN_LOGISTIC_ROWS = 2000
 MAX_VALUES = 1 << 25  # as many as the buffer that shuffles a source
 # Components with a smaller share of the largest variance are rounding errors.
 SMALLEST_SHARE = 1e-6
@@ -184,7 +186,7 @@ def _logistic(codes: Array, sample: Sample) -> tuple[Array, Array]:
     Each step minimises a bound of the cross-entropy, as the slope of a sigmoid is at most 1/4: D.
     Boehning, "Multinomial logistic regression algorithm", 1992.
     """
-    n_rows = max(MIN_ROWS, ROWS_PER_COLUMN * (codes.shape[1] + 1))
+    n_rows = max(MIN_LOGISTIC_ROWS, ROWS_PER_COLUMN * (codes.shape[1] + 1))
     sample = Sample(*(array[:n_rows] for array in sample))
     codes = np.column_stack([codes[:n_rows], np.ones(len(sample.weight))]).astype(np.float32)
     curvature = (codes.T * sample.weight) @ codes / (4 * len(codes))

@@ -18,16 +18,19 @@ from tests.estimators.comparisons import assert_same_bits
 class FakeFit:
     """A fit with one weight, the number of the epoch, and losses that are given."""
 
-    def __init__(self, losses, schedule="constant", epochs=100, average_loss=math.inf):
+    def __init__(self, losses, schedule="constant", epochs=100, average_loss=math.inf, trained=0.0):
         self.losses, self.epochs, self.average_loss = losses, epochs, average_loss
+        self.trained = trained  # the loss of later weights on the training rows; 5 before training
         self.rates = Rates(schedule, 1.0, 10, epochs, 0)
         self.history, self.kept = [], None
 
     def validation_loss(self):
         return 10.0
 
-    def loss_of(self, weights):
-        return self.average_loss
+    def loss_of(self, weights, *, trained=False):
+        if not trained:
+            return self.average_loss
+        return self.trained if weights[0] else 5.0
 
     def weights(self):
         return [np.float32([len(self.history)])]
@@ -124,6 +127,14 @@ def test_start_is_a_candidate():
     fit = FakeFit(lambda epoch: 11.0)
 
     assert_array_equal(fit.run().chosen_weights(), [[0]])
+
+
+@pytest.mark.parametrize(("trained", "kept"), [(4.0, 1), (5.0, 1), (6.0, 0)])
+def test_training_rows_confirm_the_choice(trained, kept):
+    fit = FakeFit(flat, average_loss=0.5, epochs=30, trained=trained)
+    fit.run().end()
+
+    assert_array_equal(fit.kept, [[kept]])
 
 
 def test_state_restores_the_fall():

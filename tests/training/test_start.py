@@ -165,6 +165,15 @@ def test_sample_of_rows_suffices():
     assert error(start(X, 5), X) < 1.01 * pca_error(X, 5)
 
 
+def test_rare_values_are_in_the_sample():
+    """PCA reconstructs a column with a single extreme value, so the start must have seen it."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(8_000, 20))
+    X[4321, 7] = 1000
+
+    assert error(start(X, 2), X) < 1.001 * pca_error(X, 2)
+
+
 @pytest.mark.parametrize("kind", [DeepAutoencoder, DenoisingAutoencoder])
 def test_fit_starts_at_pca(kind):
     """After one tiny step, an estimator is still PCA, and so are its files and Keras models."""

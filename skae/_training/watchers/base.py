@@ -38,8 +38,8 @@ class Running(Protocol):
     def validation_loss(self) -> float:
         """Return the loss of the current weights on the validation rows."""
 
-    def loss_of(self, weights: Sequence[Floats]) -> float:
-        """Return the loss of other weights on the validation rows."""
+    def loss_of(self, weights: Sequence[Floats], *, trained: bool = False) -> float:
+        """Return the loss of other weights on the validation rows, or on the training rows."""
 
     def weights(self) -> list[Floats]:
         """Copy the current weights."""

@@ -27,6 +27,10 @@ class EarlyStopping(Watcher):
     close to it.  The weights before the first epoch are candidates, too: those of PCA, or those of
     the fit before.
 
+    At the end, the training rows must confirm the choice: if the weights before the first epoch
+    have a lower loss on them, these are kept.  A few held-out rows seldom have an extreme value,
+    and training may lose the extreme values that the components of PCA reconstruct.
+
     After ``patience`` epochs without a gain, the rate falls to zero within some more epochs, and
     training ends.  A fit that ended at a high rate would miss the gains of the fall.  While the
     rate rises, epochs are not counted, because the loss may rise with it.
@@ -44,11 +48,12 @@ class EarlyStopping(Watcher):
         self.best_loss, self.mark, self.epochs_without_gain = math.inf, math.inf, 0
         self.best_weights: list[Floats] = []
         self.average: list[Floats] = []
+        self.first_weights: list[Floats] = []
 
     def begin(self, fit: Running) -> None:
         self.fit = fit
-        self.best_loss, self.best_weights = fit.validation_loss(), fit.weights()
-        self.average = self.best_weights
+        self.best_loss, self.first_weights = fit.validation_loss(), fit.weights()
+        self.best_weights = self.average = self.first_weights
 
     def end_epoch(self, epoch: int, record: dict[str, float]) -> bool:
         loss = self._keep_better(epoch, record["val_loss"])
@@ -87,8 +92,18 @@ class EarlyStopping(Watcher):
     def end(self) -> None:
         """Set the best weights, which watchers after this one may still change."""
         if self.best_weights:
-            self.fit.set_weights(self.best_weights)
-            self.best_weights = []
+            self.fit.set_weights(self._confirmed())
+            self.best_weights = self.first_weights = []
+
+    def _confirmed(self) -> list[Floats]:
+        """Return the weights before the first epoch if they are better on the training rows."""
+        if self.best_weights is self.first_weights:
+            return self.first_weights
+        losses = [
+            self.fit.loss_of(weights, trained=True)
+            for weights in (self.first_weights, self.best_weights)
+        ]
+        return self.first_weights if losses[0] < losses[1] else self.best_weights
 
     def close(self) -> None:
         """Forget the fit: a cycle of references would keep its buffers until it is collected."""
