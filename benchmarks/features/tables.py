@@ -9,10 +9,6 @@ def mean(values):
     return statistics.mean(values)
 
 
-def spread(values):
-    return statistics.stdev(values) if len(values) > 1 else 0.0
-
-
 def accuracies(results):
     """A line for each kind of features and a column for each set, in per cent."""
     names = list(results)
@@ -25,7 +21,10 @@ def _rows(results):
 
 
 def _accuracy(values):
-    return "-" if values is None else f"{100 * mean(values):.1f} ± {100 * spread(values):.1f}"
+    if values is None:
+        return "-"
+    spread = f" ± {100 * statistics.stdev(values):.1f}" if len(values) > 1 else ""
+    return f"{100 * mean(values):.1f}{spread}"
 
 
 def differences(halves):
