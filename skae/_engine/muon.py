@@ -1,5 +1,6 @@
 """`Muon`, with a cheaper step than Keras': it iterates on the smaller Gram matrix."""
 
+import functools
 from typing import Any
 
 from skae._engine.tensorflow import keras
@@ -21,6 +22,8 @@ COEFFICIENTS = (
 # is small.  The bits would then depend on the number of threads.  So such a product is the sum of
 # products of this inner length.
 INNER = 128
+# A loop in the graph takes longer to compile than a few products.
+MOST_UNROLLED = 8
 
 ops = keras.ops
 
@@ -96,8 +99,8 @@ class Muon(keras.optimizers.Muon):
 def smaller_gram(x: Tensor) -> Tensor:
     """Return the smaller of ``transpose(x) @ x`` and ``x @ transpose(x)``.
 
-    A loop in the graph adds the products of blocks of `INNER` rows or columns, so that the graph is
-    as small for a million features as for a thousand.
+    It is the sum of the products of blocks of `INNER` rows or columns.  If they are many, a loop in
+    the graph adds them, so that the graph is as small for a million features as for a thousand.
 
     Parameters
     ----------
@@ -118,8 +121,13 @@ def smaller_gram(x: Tensor) -> Tensor:
         block = ops.slice(x, (0, start), (n, size))
         return block @ ops.transpose(block)
 
+    def add(i: Any, total: Tensor) -> Tensor:
+        return total + product(i * INNER, INNER)
+
     n_blocks, rest = divmod(length, INNER)
     gram = ops.zeros((n, n))
-    if n_blocks:
-        gram = ops.fori_loop(0, n_blocks, lambda i, total: total + product(i * INNER, INNER), gram)
+    if n_blocks > MOST_UNROLLED:
+        gram = ops.fori_loop(0, n_blocks, add, gram)
+    else:
+        gram = functools.reduce(lambda total, i: add(i, total), range(n_blocks), gram)
     return gram + product(n_blocks * INNER, rest) if rest else gram

@@ -25,15 +25,14 @@ def compiled(function, x, *, jit):
 
 @pytest.mark.parametrize("jit", [False, True])
 @pytest.mark.parametrize(
-    "shape", [(300, 7), (7, 300), (784, 128), (128, 784), (128, 64), (256, 31), (5, 5), (1, 9)]
+    "shape", [(300, 7), (7, 300), (784, 128), (128, 784), (128, 64), (1024, 31), (5, 5), (1, 9)]
 )
-def test_loop_equals_unrolled_sum(shape, jit):
-    """The loop has the bits of the sum of all products, so that no result has changed."""
+def test_gram_equals_sum_of_products(shape, jit):
     x = matrix(*shape)
     assert_array_equal(compiled(smaller_gram, x, jit=jit), compiled(unrolled_gram, x, jit=jit))
 
 
-@pytest.mark.parametrize("shape", [(20_000, 3), (3, 20_001)])
+@pytest.mark.parametrize("shape", [(1025, 3), (20_000, 3), (3, 20_001)])
 def test_gram_of_many_columns(shape):
     x = matrix(*shape)
     exact = x.astype(np.float64)
@@ -43,12 +42,13 @@ def test_gram_of_many_columns(shape):
 
 def n_operations(shape):
     """Count the operations in the graph of an orthogonalisation, those of its loops included."""
-    function = tf.function(lambda x: Muon().zeropower_via_newtonschulz5(x, 4), autograph=False)
+    muon = Muon()
+    function = tf.function(lambda x: muon.zeropower_via_newtonschulz5(x, 4), autograph=False)
     graph = function.get_concrete_function(tf.TensorSpec(shape)).graph.as_graph_def()
     return len(graph.node) + sum(len(loop.node_def) for loop in graph.library.function)
 
 
 def test_graph_does_not_grow():
-    """The graph for 100,000 features is that for 400."""
-    assert n_operations((400, 8)) == n_operations((100_000, 8))
-    assert n_operations((8, 400)) == n_operations((8, 100_000))
+    """The graph for 100,000 features is that for 2,000."""
+    assert n_operations((2000, 8)) == n_operations((100_000, 8))
+    assert n_operations((8, 2000)) == n_operations((8, 100_000))
