@@ -1,5 +1,6 @@
 """`Muon`, with a cheaper step than Keras': it iterates on the smaller Gram matrix."""
 
+import functools
 from typing import Any
 
 from skae._engine.tensorflow import keras
@@ -18,9 +19,11 @@ COEFFICIENTS = (
 )
 
 # TensorFlow divides the inner dimension of a product among the threads if it is long and the result
-# is small.  The bits would then depend on the number of threads.  So such a product is computed in
-# pieces of this length.
+# is small.  The bits would then depend on the number of threads.  So such a product is the sum of
+# products of this inner length.
 INNER = 128
+# A loop in the graph takes longer to compile than a few products.
+MOST_UNROLLED = 8
 
 ops = keras.ops
 
@@ -79,9 +82,7 @@ class Muon(keras.optimizers.Muon):
         x = ops.reshape(x, [length or 1 for length in x.shape])
         x = x / (ops.max(ops.abs(x)) + 1e-30)  # otherwise the fourth powers below may underflow
         tall = x.shape[0] > x.shape[1]
-        starts = range(0, max(x.shape), INNER)
-        pieces = [x[i : i + INNER] if tall else ops.transpose(x[:, i : i + INNER]) for i in starts]
-        gram = sum(ops.transpose(piece) @ piece for piece in pieces)
+        gram = smaller_gram(x)
         bound = ops.sqrt(ops.sum(gram * gram)) + 1e-7  # on the largest eigenvalue
         gram = gram / bound
         identity = ops.eye(min(x.shape))
@@ -93,3 +94,40 @@ class Muon(keras.optimizers.Muon):
             if step < steps - 1:
                 gram = polynomial @ gram @ polynomial
         return (x @ factor if tall else factor @ x) / ops.sqrt(bound)
+
+
+def smaller_gram(x: Tensor) -> Tensor:
+    """Return the smaller of ``transpose(x) @ x`` and ``x @ transpose(x)``.
+
+    It is the sum of the products of blocks of `INNER` rows or columns.  If they are many, a loop in
+    the graph adds them, so that the graph is as small for a million features as for a thousand.
+
+    Parameters
+    ----------
+    x : tensor of shape (n_rows, n_columns)
+        The matrix; its shape is known.
+
+    Returns
+    -------
+    gram : tensor of shape (n, n)
+        The sum, where n is the smaller of the two lengths.
+    """
+    tall, (n, length) = x.shape[0] > x.shape[1], sorted(x.shape)
+
+    def product(start: Tensor, size: int) -> Tensor:
+        if tall:
+            block = ops.slice(x, (start, 0), (size, n))
+            return ops.transpose(block) @ block
+        block = ops.slice(x, (0, start), (n, size))
+        return block @ ops.transpose(block)
+
+    def add(i: Any, total: Tensor) -> Tensor:
+        return total + product(i * INNER, INNER)
+
+    n_blocks, rest = divmod(length, INNER)
+    gram = ops.zeros((n, n))
+    if n_blocks > MOST_UNROLLED:
+        gram = ops.fori_loop(0, n_blocks, add, gram)
+    else:
+        gram = functools.reduce(lambda total, i: add(i, total), range(n_blocks), gram)
+    return gram + product(n_blocks * INNER, rest) if rest else gram

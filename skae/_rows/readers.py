@@ -81,13 +81,18 @@ class MemoryReader:
 def take_rows(X: Matrix, index: Array, out: Array) -> None:
     """Copy rows of a dense or CSR matrix to ``out``, as float32."""
     if sparse.issparse(X):
-        with as_float32():
-            X[index].astype(np.float32, copy=False).toarray(out=out)
+        csr_rows(X, index).toarray(out=out)
     elif X.dtype == np.float32 and X.flags.c_contiguous:
         np.take(X, index, axis=0, out=out, mode="clip")  # the other modes make a temporary copy
     else:
         with as_float32():
             out[...] = X[index]
+
+
+def csr_rows(X: Matrix, index: Array) -> Matrix:
+    """Return rows of a CSR matrix, as float32."""
+    with as_float32():
+        return X[index].astype(np.float32, copy=False)
 
 
 # The places in the buffer from which rows go to the chunk, and the places that are filled again.

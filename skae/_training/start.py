@@ -1,7 +1,7 @@
 """The weights from which training starts: drawn at random, or those of PCA."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize
@@ -12,24 +12,22 @@ from skae._engine.spec import ProgramSpec
 from skae._network.layers import Layer, Shortcut
 from skae._network.spec import NetworkSpec
 from skae._network.tying import tie
-from skae._rows.readers import make_reader
 from skae._rows.rows import Rows
+from skae._training.components import (
+    ROWS_PER_COLUMN,
+    Components,
+    Sample,
+    components,
+    draw_sample,
+)
 from skae._training.plan import Plan
 from skae._training.seeds import Stream, generator
 from skae._typing import Array, Floats
 
-# PCA of this many random rows for each column has an error within 1 % of PCA's of all rows, but not
-# if a column has few, extreme values.  So data sets of up to MIN_ROWS are taken whole.
-ROWS_PER_COLUMN = 10
-MIN_ROWS = 10_000
-MIN_LOGISTIC_ROWS = 2000
-MAX_VALUES = 1 << 25  # as many as the buffer that shuffles a source
-# Components with a smaller share of the largest variance are rounding errors.
-SMALLEST_SHARE = 1e-6
 # A learning rate that suits weights of about one would destroy the solution of PCA for rows in
 # larger units.  Training scales the rows, but not beyond 1e30, and not for outputs with bounds.
 LARGEST_DEVIATION = 1e4
-LOGISTIC_STEPS = 30
+LOGISTIC_STEPS, MIN_LOGISTIC_ROWS = 30, 2000
 # A tied linear path of zeros could not learn: its codes are zero, and their slopes are, too.
 SMALLEST_GAIN = 1e-2
 
@@ -52,30 +50,6 @@ def initial_weights(network: NetworkSpec, seed: int) -> list[Floats]:
     ]
 
 
-class Sample(NamedTuple):
-    """Random rows as the network sees them: shape (n_rows, n_features), in float32.
-
-    ``weight`` is the weight of each row, with a mean of one.
-    """
-
-    inputs: Array
-    targets: Array
-    weight: Array
-
-    def mean(self) -> Array:
-        """Return the mean of the targets, in float64."""
-        sums = np.einsum("i,ij->j", self.weight, self.targets, dtype=np.float64)
-        return sums / len(self.weight)
-
-
-class Components(NamedTuple):
-    """Principal components: ``axes`` of shape (n, n_features), and the standard deviations."""
-
-    mean: Array
-    axes: Array
-    deviations: Array
-
-
 def _started_at_pca(
     spec: ProgramSpec, rows: Rows, plan: Plan, weights: Sequence[Floats]
 ) -> list[Floats]:
@@ -85,8 +59,9 @@ def _started_at_pca(
     at random, and the decoder does not use them yet.
     """
     network = spec.network
-    sample = _sample(rows, plan, network.n_components)
-    pca = _components(sample, network.n_components, plan.seed)
+    is_logistic = network.activations[-1] == "sigmoid"
+    sample = draw_sample(rows, plan, network.n_components, dense=is_logistic)
+    pca = components(sample, network.n_components, plan.seed)
     if not pca.deviations.max(initial=0) < LARGEST_DEVIATION:
         return tie(network, weights) if spec.tied else list(weights)
     if spec.tied:
@@ -96,13 +71,13 @@ def _started_at_pca(
     code = network.n_encoder_layers - 1
     kernel, bias = _linear_part(network.layers[code], own[code])
     kernel[:, :n] = pca.axes.T / pca.deviations
-    bias[:n] = -(sample.weight @ sample.inputs / len(sample.inputs)) @ kernel[:, :n]
-    codes = sample.inputs @ kernel + bias
+    bias[:n] = -sample.input_mean() @ kernel[:, :n]
+    codes = sample.inputs @ kernel + bias if is_logistic else None
     kernel, bias = _linear_part(network.layers[last], own[last])
     kernel[:] = 0
     kernel[:n] = pca.axes * pca.deviations[:, None]
     bias[:] = pca.mean
-    if network.activations[-1] == "sigmoid":
+    if codes is not None:
         kernel[:n], bias[:] = _logistic(codes[:, :n], sample)
     return [array.astype(np.float32) for arrays in own for array in arrays]
 
@@ -118,7 +93,7 @@ def _tied_at_pca(
     own, n = network.by_layer(weights), len(pca.axes)
     code, last = network.n_encoder_layers - 1, len(network.layers) - 1
     kernel, bias = _linear_part(network.layers[code], own[code])
-    centre = sample.weight @ sample.inputs / len(sample.inputs)
+    centre = sample.input_mean()
     gains, level = np.ones(n), pca.mean
     if network.activations[-1] == "sigmoid":
         gains, level = _tied_logistic((sample.inputs - centre) @ pca.axes.T, pca.axes, sample)
@@ -142,43 +117,6 @@ def _linear_part(layer: Layer, weights: list[Any]) -> tuple[Array, Array]:
     return weights[places[0]], weights[places[1]]
 
 
-def _sample(rows: Rows, plan: Plan, n_components: int) -> Sample:
-    """Read random rows; those of a source come from random blocks."""
-    n_features = rows.inputs.shape[1]
-    wanted = min(max(MIN_ROWS, ROWS_PER_COLUMN * n_features), MAX_VALUES // n_features)
-    n_rows = min(len(rows.index), max(wanted, 2 * n_components))
-    buffers: list[Any] = [np.empty((n_rows, n_features), np.float32) for _ in rows.matrices]
-    buffers.append(np.empty(n_rows, np.float32))
-    reader = make_reader(rows, n_rows)
-    part = next(iter(reader.shuffled(generator(plan.seed, Stream.START))))
-    n_read = reader.take(part, buffers)
-    inputs, *others, weight = (buffer[:n_read] for buffer in buffers)
-    if plan.conditioning is not None:
-        shift, scale = plan.conditioning.map
-        for matrix in (inputs, *others):
-            matrix[...] = (matrix - shift) / scale
-    return Sample(inputs, [inputs, *others][-1], weight / weight.mean())
-
-
-def _components(sample: Sample, n_components: int, seed: int) -> Components:
-    """Compute the principal components of the rows to reconstruct, with the weights of the rows."""
-    from sklearn.decomposition import PCA
-
-    mean = sample.mean()
-    centred = sample.targets - mean  # float64: variances of rounding errors must stay small
-    centred *= np.sqrt(sample.weight)[:, None]
-    if np.ptp(sample.weight) > 0:
-        centred = np.concatenate([centred, -centred])  # PCA subtracts the mean, which is then zero
-    n = min(n_components, *sample.targets.shape)
-    state = int(generator(seed, Stream.START, 1).integers(1 << 31))
-    # a single row, no variance, or values whose squares overflow: then the first loss does, too
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        pca = PCA(n, random_state=state).fit(centred)
-    variances = pca.explained_variance_
-    is_real = variances > max(SMALLEST_SHARE * variances[0], np.finfo(np.float32).tiny)
-    return Components(mean, pca.components_[is_real], np.sqrt(variances[is_real]))
-
-
 def _logistic(codes: Array, sample: Sample) -> tuple[Array, Array]:
     """Fit a logistic regression of each column on the codes, by the cross-entropy.
 
@@ -187,7 +125,7 @@ def _logistic(codes: Array, sample: Sample) -> tuple[Array, Array]:
     Boehning, "Multinomial logistic regression algorithm", 1992.
     """
     n_rows = max(MIN_LOGISTIC_ROWS, ROWS_PER_COLUMN * (codes.shape[1] + 1))
-    sample = Sample(*(array[:n_rows] for array in sample))
+    sample = Sample(*(array[:n_rows] for array in sample[:3]))
     codes = np.column_stack([codes[:n_rows], np.ones(len(sample.weight))]).astype(np.float32)
     curvature = (codes.T * sample.weight) @ codes / (4 * len(codes))
     inverse = np.linalg.pinv(curvature, hermitian=True)

@@ -1,5 +1,7 @@
 """A network that starts at PCA, against scikit-learn's PCA."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -75,6 +77,52 @@ def test_other_containers_start_at_pca(form):
     X = np.maximum(CANCER, 0)
 
     assert_allclose(error(start(form(X), 4), X), pca_error(X, 4), rtol=1e-4)
+
+
+def mostly_zeros(n_rows=2_900, n_columns=1_500):
+    """Return rows with 2 % of values that are not zero, some of which depend on each other."""
+    rng = np.random.default_rng(0)
+    topics = sparse.random(6, n_columns, 0.1, random_state=1).toarray()
+    X = topics[rng.integers(0, 6, n_rows)] * (rng.random((n_rows, n_columns)) < 0.2)
+    return X.astype(np.float32)
+
+
+@pytest.mark.parametrize("conditioned", [False, True])
+@pytest.mark.parametrize("form", [sparse.csr_array, sparse.csr_matrix])
+def test_sparse_start_equals_dense(form, conditioned):
+    """The start of many rows that are mostly zero has the same bits, and the error of PCA."""
+    X = mostly_zeros()
+    conditioning = Conditioning.of(Rows(X, None, None, all_rows(X)), 2) if conditioned else None
+    plan = {"conditioning": conditioning}
+    dense, other = start(X, 5, plan=plan), start(form(X), 5, plan=plan)
+
+    for array, same in zip(dense.weights, other.weights, strict=True):
+        assert_array_equal(array, same)
+    shift, scale = conditioning.map if conditioned else (0, 1)
+    seen = ((X - shift) / scale).astype(np.float32)
+    assert_allclose(error(dense, seen), pca_error(seen, 5), rtol=1e-4)
+    assert_allclose(dense.encode(seen).std(axis=0), 1, rtol=2e-3)
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_sparse_start_makes_no_dense_copy(tied):
+    X = sparse.csr_array(mostly_zeros(9_000))
+    tracemalloc.start()
+    try:
+        start(X, 5, tied=tied)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < X.shape[0] * X.shape[1] * 4 / 2
+
+
+@pytest.mark.parametrize("value", [0, 3])
+def test_constant_sparse_rows_start_finite(value):
+    X = sparse.lil_array((2_900, 1_500), dtype=np.float32)
+    X[:, 7] = value
+
+    assert all(np.isfinite(array).all() for array in start(X.tocsr(), 3).weights)
 
 
 def test_units_do_not_change_the_start():
