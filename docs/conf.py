@@ -24,7 +24,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build", "images/README.md"]
+exclude_patterns = ["_build"]
 templates_path = ["_templates"]
 
 # ---------------------------------------------------------------------------- pages

@@ -58,10 +58,23 @@ def numbers(out):
     return {name: float(value) for name, value in re.findall(r"^(\w+)\b.* (\d\.\d+)$", out, re.M)}
 
 
-def test_errors_find_other_digits(capsys):
-    areas = numbers(run("plot_anomalies.py", capsys))
-    assert areas["DeepAutoencoder"] > 0.9
-    assert areas["DeepAutoencoder"] > areas["IsolationForest"]
+def test_unusual_biopsies_are_found(capsys):
+    out = run("plot_anomalies.py", capsys)
+    areas = numbers(out)
+    assert areas["AutoencoderOutlierDetector"] > max(areas.values()) - 0.01
+    assert len(re.findall(r"% of the score: found", out)) == 3
+    assert len(plt.get_fignums()) == 2
+
+
+def test_faults_of_series_are_found(capsys):
+    out = run("plot_time_series.py", capsys)
+    areas = numbers(out)
+    assert areas["AutoencoderOutlierDetector"] > 0.9
+    assert areas["AutoencoderOutlierDetector"] > max(areas["PCA"], areas["IsolationForest"])
+    false_alarms, found = (float(share) for share in re.findall(r"^(\S+)% of", out, re.M))
+    assert false_alarms < 5
+    assert found > 70
+    assert len(plt.get_fignums()) == 1
 
 
 def test_onnx_equals_the_pipeline(capsys):
