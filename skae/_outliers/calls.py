@@ -1,10 +1,12 @@
 """One call of `fit` or `calibrate`: checks of parameters and data, and the resulting attributes."""
 
 import math
+import warnings
 from numbers import Integral
 from typing import Any
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 
 from skae._checks import check_bool, check_number, check_random_state, is_auto, make_seed
 from skae._estimators.base import BaseAutoencoder
@@ -25,7 +27,10 @@ def fitted_attributes(detector: Any, X: Any, y: Any, sample_weight: Any) -> dict
     rng = np.random.default_rng(make_seed(detector.random_state))
     autoencoder = _make_autoencoder(detector, X.shape[1])
     options = _settings(detector, int(np.count_nonzero(weight)))
-    ensemble = fit_members(autoencoder, X, weight, options, rng)
+    with warnings.catch_warnings():
+        if detector.autoencoder is None:  # its epochs were chosen for the scores, not for the loss
+            warnings.simplefilter("ignore", ConvergenceWarning)
+        ensemble = fit_members(autoencoder, X, weight, options, rng)
     members, scaling, n = ensemble.members, ensemble.scaling, options.n_neighbors
     attributes = _network_attributes(members, scaling, n)
     attributes |= _threshold(detector, Calibration.of(ensemble.scores, ensemble.weight))
@@ -115,7 +120,7 @@ def check_parameters(detector: Any) -> None:
     """
     _check_autoencoder(detector.autoencoder)
     _check_threshold(detector)
-    check_number("trim", detector.trim, low=0, high=0.5, auto=True)
+    check_number("trim", detector.trim, low=0, high=0.5)
     check_number("n_folds", detector.n_folds, low=1, high=MOST_FOLDS, kind=Integral, auto=True)
     fraction = detector.calibration_fraction
     check_number("calibration_fraction", fraction, low=0, high=1, above=True, below=True)
@@ -160,14 +165,14 @@ def _settings(detector: Any, n_rows: int) -> Settings:
     n_folds = detector.n_folds
     if is_auto(n_folds):
         n_folds = FOLDS if n_rows < FEW_ROWS else 1
-    trim = detector.trim
-    if is_auto(trim):
-        trim = 0.0 if is_auto(detector.contamination) else detector.contamination
+    contamination = 0.0 if is_auto(detector.contamination) else detector.contamination
+    # the outliers of a fit are rarely one group: half of the share was the best on ADBench's sets
+    n_more = math.ceil(max(detector.trim, contamination) * detector.n_references / 2)
     return Settings(
         n_folds=min(int(n_folds), n_rows),
         calibration_fraction=detector.calibration_fraction,
-        n_neighbors=detector.n_neighbors + math.ceil(trim * detector.n_references),
+        n_neighbors=detector.n_neighbors + n_more,
         n_references=detector.n_references,
-        trim=float(trim),
+        trim=float(detector.trim),
         standardize=bool(detector.standardize),
     )

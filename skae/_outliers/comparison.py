@@ -1,7 +1,7 @@
 """Comparison of rows with reference points: scores, the share of each column, expected values.
 
 A row and its error of reconstruction, in units of each column's usual error, make a point with two
-coordinates for each column.  The score is the mean squared distance to the nearest reference
+coordinates for each column.  The score is minus the mean squared distance to the nearest reference
 points, which are centres of the points of the rows of the fit.  The row itself keeps rows that are
 far away from being normal, even if the network reconstructs them.  The errors find rows that are
 near the others, but break the relation between columns.
@@ -21,6 +21,7 @@ from skae._rows.output import write_blocks
 from skae._typing import Array, Matrix
 
 BLOCK_ROWS = 4096  # rows at a time; their distances to 128 references take 4 MiB
+ERROR_WEIGHT = 0.5  # of a squared error, beside a squared value; chosen on ADBench's sets
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class Member:
     autoencoder : estimator
         Fitted to scaled rows.
     units : ndarray of shape (n_features,)
-        Usual error of each column: the root mean square over rows that were not trained on.
+        Error of each column that counts as 1: the root mean square over rows that were not trained
+        on, divided by the root of ``ERROR_WEIGHT``.
     references : ndarray of shape (n_references, 2 * n_features)
         The reference points: values and errors.
     """

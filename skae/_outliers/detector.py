@@ -27,8 +27,8 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
     The score of a row compares two things with up to ``n_references`` typical rows: the row itself,
     and the errors that an autoencoder makes when it reconstructs the row.  Errors count in units of
     each column's usual error, so that a column that is never reconstructed well does not hide the
-    others.  Values far from all rows of the fit give low scores even if the network reconstructs
-    them.
+    others.  A squared error counts half as much as a squared value.  Values far from all rows of
+    the fit give low scores even if the network reconstructs them.
 
     The threshold comes from rows that the network was not trained on.  So at most about
     ``false_alarm_rate`` of new rows like those of the fit are labelled as outliers.
@@ -38,20 +38,19 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
     autoencoder : estimator, default=None
         The autoencoder: any estimator of skae.  It is cloned, and ``random_state`` of the detector
         determines the seeds of the clones.  None is a `DenoisingAutoencoder` with a code as wide as
-        a row, one hidden layer of 64 units on each side, and ``noise_scale=0.5``.
+        a row, one hidden layer of 32 units on each side, and ``noise_scale=0.5``.
     contamination : "auto" or float, default="auto"
         How the threshold is set.  "auto" uses ``false_alarm_rate``.  A number in (0, 0.5] is the
         share of outliers among the rows of the fit: `predict` labels this share of them as
-        outliers, as in `sklearn.ensemble.IsolationForest`.
+        outliers, as in `sklearn.ensemble.IsolationForest`, and scores use more neighbors.
     false_alarm_rate : float, default=0.05
         With ``contamination="auto"``, the share of new rows like those of the fit that may be
         labelled as outliers, in (0, 1).  If there are fewer than ``1 / false_alarm_rate - 1`` rows
         to calibrate with, the smallest possible share is used: 1 in the number of these rows plus
         one.
-    trim : "auto" or float, default="auto"
+    trim : float, default=0.0
         Share of the rows that the networks and the reference points leave out, in [0, 0.5]:
-        those least like the others.  Use it if the rows of the fit hold outliers.  "auto" is
-        ``contamination`` if that is a number, else 0.  A fit then takes about twice as long.
+        those least like the others.  A fit then takes about twice as long.
     n_folds : "auto" or int, default="auto"
         Number of networks.  1 trains one network, and keeps ``calibration_fraction`` of the rows
         apart.  A larger number splits the rows into this number of folds and trains a network
@@ -61,8 +60,9 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         With one network, the share of the rows that it is not trained on, in (0, 1).  At most
         20,000 rows are kept apart.
     n_neighbors : int, default=3
-        Number of nearest reference points that a row is compared with.  ``trim`` adds its share of
-        all reference points, so that a group of outliers that was not left out is not normal.
+        Number of nearest reference points that a row is compared with.  The larger of
+        ``contamination`` and ``trim`` adds half of its share of all reference points, so that
+        outliers in the fit do not make rows like them normal.
     n_references : int, default=128
         Largest number of reference points, which are centres of groups of rows of the fit.  The
         time of a score is proportional to it.
@@ -123,7 +123,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         *,
         contamination: float | str = "auto",
         false_alarm_rate: float = 0.05,
-        trim: float | str = "auto",
+        trim: float = 0.0,
         n_folds: int | str = "auto",
         calibration_fraction: float = 0.2,
         n_neighbors: int = 3,

@@ -9,7 +9,7 @@ from scipy import sparse
 from sklearn.base import clone
 
 from skae._estimators.denoising import DenoisingAutoencoder
-from skae._outliers.comparison import Member, scaled_blocks
+from skae._outliers.comparison import ERROR_WEIGHT, Member, scaled_blocks
 from skae._outliers.scaling import Scaling, scaled, take_rows
 from skae._typing import Array, Matrix, Rng
 
@@ -49,7 +49,7 @@ def default_autoencoder(n_features: int) -> DenoisingAutoencoder:
     from there.  So it needs no bottleneck to find outliers.
     """
     return DenoisingAutoencoder(
-        n_features, hidden_layer_sizes=(64,), init="pca", noise_scale=0.5, early_stopping=False
+        n_features, hidden_layer_sizes=(32,), init="pca", noise_scale=0.5, early_stopping=False
     )
 
 
@@ -119,7 +119,7 @@ def _draw_folds(weight: Array, settings: Settings, rng: Rng) -> Array:
 def _usual_errors(
     autoencoders: list[Any], X: Matrix, weight: Array, scaling: Scaling, folds: Array, rng: Rng
 ) -> Array:
-    """Return the root mean squared error of each column over rows that were not trained on.
+    """Return the error of each column that counts as 1: ``Member.units``.
 
     With one fold, these rows leave it, because the rows that calibrate must not have been used for
     anything else.
@@ -136,7 +136,7 @@ def _usual_errors(
         total += weight[index].sum()
         if len(autoencoders) == 1:
             folds[index] = -1
-    return np.maximum(np.sqrt(squares / total), 1e-3)
+    return np.maximum(np.sqrt(squares / total), 1e-3) / np.sqrt(ERROR_WEIGHT)
 
 
 def _with_references(
@@ -157,7 +157,7 @@ def _centres(points: Array, weight: Array, n: int, rng: Rng) -> Array:
     """
     if len(points) <= n:
         return points
-    centres = points[np.sort(rng.permutation(len(points))[:n])]
+    centres = points[_draw(weight, n, rng)]
     for _ in range(LLOYD_STEPS):
         distances = np.einsum("ij,ij->i", centres, centres) - 2 * points @ centres.T
         nearest = distances.argmin(axis=1)
@@ -167,6 +167,13 @@ def _centres(points: Array, weight: Array, n: int, rng: Rng) -> Array:
         used = total > 0
         centres[used] = (shares @ points)[used] / total[used, np.newaxis]
     return centres
+
+
+def _draw(weight: Array, n: int, rng: Rng) -> Array:
+    """Return the numbers of ``n`` rows; a row is drawn as often as its share of the weight says."""
+    order = rng.permutation(len(weight))
+    shares = np.cumsum(weight[order]) / weight.sum()
+    return order[np.searchsorted(shares[:-1], (np.arange(n) + rng.random()) / n, side="right")]
 
 
 def _scores_of_folds(

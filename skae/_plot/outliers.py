@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.text import Text
 
 KINDS = ("columns", "scores")
-DARK = 0.6  # a share above which the text of a cell is white
+DARK = 0.6  # of the largest share: the text of a cell with more is white
 
 
 class OutlierDisplay:
@@ -187,27 +187,30 @@ class OutlierDisplay:
         """Draw the share of each column in minus the row's score as a table of colours."""
         scores = np.asarray(self.scores)[self.rows]
         shares = np.asarray(self.feature_scores) / np.maximum(-scores, 1e-300)[:, np.newaxis]
-        self.image_ = self.ax_.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+        self.image_ = self.ax_.imshow(shares, cmap="Blues", vmin=0, aspect="auto")
+        dark = DARK * shares.max()
         self.texts_: list[Text] = [
-            self._write(row, column, share) for (row, column), share in np.ndenumerate(shares)
+            self._write(row, column, "white" if share > dark else "black")
+            for (row, column), share in np.ndenumerate(shares)
         ]
-        labels = [f"row {row}: {score:.3g}" for row, score in zip(self.rows, scores, strict=True)]
+        pairs = zip(self.rows, scores, strict=True)
+        labels = [f"row {row}\nscore {_number(score)}" for row, score in pairs]
         self.ax_.set_yticks(range(len(labels)), labels)
         names = [str(name) for name in self.feature_names]
         self.ax_.set_xticks(range(len(names)), names, rotation=30, ha="right")
-        self.ax_.set(title="found (expected) values; colour: share of the score")
-        self.figure_.colorbar(self.image_, ax=self.ax_, label="share of minus the score")
+        self.ax_.set(title="found values, and the expected values in brackets")
+        self.figure_.colorbar(self.image_, ax=self.ax_, label="share of the score")
 
-    def _write(self, row: int, column: int, share: float) -> "Text":
+    def _write(self, row: int, column: int, color: str) -> "Text":
         found, expected = self.found[row, column], self.expected[row, column]
         return self.ax_.text(
             column,
             row,
-            f"{found:.3g}\n({expected:.3g})",
+            f"{_number(found)}\n({_number(expected)})",
             ha="center",
             va="center",
             fontsize=7,
-            color="white" if share > DARK else "black",
+            color=color,
         )
 
     def _draw_scores(self, y: Array | None) -> None:
@@ -230,6 +233,11 @@ class OutlierDisplay:
         self.ax_.axvline(-self.threshold, color=GREY, linestyle="--", label=label)
         self.ax_.set(xscale="log", xlabel="minus the score", ylabel="share of the rows")
         self.ax_.legend(frameon=False)
+
+
+def _number(value: float) -> str:
+    """Return three digits of a number, but all digits before the point if they are up to six."""
+    return f"{value:.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
 def _last(estimator: Any, X: Any) -> tuple[Any, Any]:

@@ -95,7 +95,7 @@ PARAMETERS = {
         "autoencoder": ([0, "", DeepAutoencoder, PCA(), *OBJECTS[1:]], [None, DeepAutoencoder()]),
         "contamination": ([*NUMBERS, 0, 0.6, "AUTO"], ["auto", 0.5, np.float32(0.1)]),
         "false_alarm_rate": ([*NUMBERS, 0, 1, "auto"], [0.01, np.float32(0.5)]),
-        "trim": ([*NUMBERS, 0.6, "AUTO"], ["auto", 0, 0.5, np.float32(0.1)]),
+        "trim": ([*NUMBERS, 0.6, "auto"], [0, 0.5, np.float32(0.1)]),
         "n_folds": ([*INTEGERS, 1001, "all"], ["auto", 1, np.int32(8)]),
         "calibration_fraction": ([*NUMBERS, 0, 1, 1.5], [0.1, np.float32(0.5)]),
         "n_neighbors": (INTEGERS, [1, np.int64(5)]),
