@@ -13,6 +13,7 @@ from skae._engine.cache import clear_programs, limit_programs
 from skae._engine.distributed.rendezvous import wait_for_workers
 from skae._estimators.deep import DeepAutoencoder
 from skae._estimators.denoising import DenoisingAutoencoder
+from skae._imputation.imputer import AutoencoderImputer
 from skae._outliers.detector import AutoencoderOutlierDetector
 from skae._plot import (
     LatentSpaceDisplay,
@@ -27,6 +28,7 @@ __all__ = [
     "DeepAutoencoder",
     "DenoisingAutoencoder",
     "AutoencoderOutlierDetector",
+    "AutoencoderImputer",
     "GaussianNoise",
     "MaskingNoise",
     "SwapNoise",

@@ -16,6 +16,7 @@ SYNONYMS = {
     "code_activation": "latent_activation bottleneck_activation",
     "output_activation": "decoder_activation last_activation final_activation",
     "tied_weights": "tied tie_weights tying shared_weights",
+    "missing_values": "missing missing_value allow_nan handle_missing",
     "dropout": "dropout_rate",
     "alpha": "l2 weight_decay l2_regularizer kernel_regularizer regularization reg_lambda",
     "code_penalty": "l1 sparsity activity_regularizer",

@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[1]
 # that take minutes are last.
 FOLDERS = [
     "rows", "network", "corruption", "objective", "engine", "training", "estimators", "outliers",
-    "interop", "plot", "datasets", "project", "promises",
+    "imputation", "interop", "plot", "datasets", "project", "promises",
 ]  # fmt: skip
 settings.register_profile("short", max_examples=25, derandomize=True, **COMMON)
 settings.register_profile("long", max_examples=1000, **COMMON)

@@ -13,8 +13,11 @@ NETWORK = {
     "n_features": 6, "hidden_layer_sizes": (5,), "n_components": 2, "decoder_layer_sizes": None,
     "activation": "tanh",
     "code_activation": "linear", "output_activation": "linear", "dropout": 0.0, "shortcut": False,
+    "gaps": False,
 }  # fmt: skip
-OBJECTIVE = {"loss": "mean_squared_error", "loss_options": (), "penalties": ()}
+OBJECTIVE = {
+    "loss": "mean_squared_error", "loss_options": (), "penalties": (), "shown_weight": 1.0,
+}  # fmt: skip
 PROGRAM = {
     "optimizer": "sgd", "optimizer_options": (), "metrics": (), "batch_size": 8,
     "compute_dtype": "float32", "tied": False,
@@ -26,7 +29,7 @@ def make_spec(**changes):
     known = NETWORK | OBJECTIVE | PROGRAM
     assert changes.keys() <= known.keys()
     values = known | changes
-    objective = Objective(values["loss"], values["loss_options"], values["penalties"])
+    objective = Objective(*(values[name] for name in OBJECTIVE))
     return ProgramSpec(
         dense_autoencoder(**{name: values[name] for name in NETWORK}),
         objective,

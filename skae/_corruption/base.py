@@ -59,6 +59,11 @@ class CorruptingTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimato
 
     random_state: int | np.random.RandomState | None
 
+    @property
+    def _makes_gaps(self) -> bool:
+        """Whether the corrupted rows may have NaN, as an unknown value."""
+        return False
+
     @abstractmethod
     def corrupt(self, X: Array, rng: Rng) -> Array:
         """Return a corrupted copy of rows, drawn from a generator.
@@ -137,7 +142,7 @@ class CorruptingTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimato
         self._check_parameters(X.shape[1])
         rng = np.random.default_rng(make_seed(self.random_state))
         corrupted = corrupt_copy(self, X.astype(output_dtype(X), copy=False), rng)
-        if not np.isfinite(corrupted).all():
+        if np.isinf(corrupted).any() or (np.isnan(corrupted).any() and not self._makes_gaps):
             raise ValueError(
                 f"The corrupted X overflows {corrupted.dtype}: scale X, or corrupt it less."
             )

@@ -14,10 +14,13 @@ TABLE_VALUES = 1 << 21  # 8 MiB
 
 
 class FreshNoise:
-    """Call a corruption for every mini-batch."""
+    """Call a corruption for every mini-batch.
 
-    def __init__(self, corruption: Corruption) -> None:
-        self.corruption = corruption
+    ``gaps`` says whether it may return NaN, as an unknown value.
+    """
+
+    def __init__(self, corruption: Corruption, *, gaps: bool = False) -> None:
+        self.corruption, self.gaps = corruption, gaps
 
     def start(self, rng: Rng) -> None:
         """Begin an epoch."""
@@ -27,9 +30,9 @@ class FreshNoise:
         """Write the corrupted rows of ``clean`` to ``out``."""
         with as_float32():
             out[...] = corrupt_copy(self.corruption, clean, self.rng)
-            if is_finite(out):
+            if is_finite(out) or (self.gaps and not np.isinf(out).any()):
                 return
-            if np.isnan(out).any():
+            if np.isnan(out).any() and not self.gaps:
                 raise ValueError(f"{type(self.corruption).__name__}.corrupt returned NaN.")
             raise FloatingPointError  # `as_float32` explains it
 
@@ -74,22 +77,32 @@ class NoiseTable:
 
 @functools.singledispatch
 def epoch_noise(
-    corruption: Corruption, n_rows: int, n_features: int, table_values: int = TABLE_VALUES
+    corruption: Corruption,
+    n_rows: int,
+    n_features: int,
+    table_values: int = TABLE_VALUES,
+    *,
+    gaps: bool = False,
 ) -> EpochNoise:
     """Return what corrupts the mini-batches of epochs of ``n_rows`` rows.
 
-    Noise for more than ``table_values`` values comes from a table of this size.  This function
-    dispatches on the class of the corruption.
+    Noise for more than ``table_values`` values comes from a table of this size.  ``gaps`` says
+    whether rows may have NaN.  This function dispatches on the class of the corruption.
     """
-    return FreshNoise(corruption)
+    return FreshNoise(corruption, gaps=gaps)
 
 
 @epoch_noise.register
 def _(
-    corruption: GaussianNoise, n_rows: int, n_features: int, table_values: int = TABLE_VALUES
+    corruption: GaussianNoise,
+    n_rows: int,
+    n_features: int,
+    table_values: int = TABLE_VALUES,
+    *,
+    gaps: bool = False,
 ) -> EpochNoise:
     size = max(table_values, 64 * n_features)
     is_large = n_rows * n_features > size
     if is_large and type(corruption) is GaussianNoise:  # a subclass may corrupt differently
         return NoiseTable(corruption, size)
-    return FreshNoise(corruption)
+    return FreshNoise(corruption, gaps=gaps)

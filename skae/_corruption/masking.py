@@ -1,10 +1,13 @@
 """`MaskingNoise`."""
 
+import math
+from numbers import Real
+
 import numpy as np
 
-from skae._checks import check_number, check_random_state
+from skae._checks import check_bool, check_number, check_random_state
 from skae._corruption.base import CorruptingTransformer
-from skae._corruption.cells import Groups, PerFeature, check_cells, choose_cells
+from skae._corruption.cells import Groups, PerFeature, check_cells, choose_cells, rates
 from skae._typing import Array, Rng
 
 
@@ -21,7 +24,10 @@ class MaskingNoise(CorruptingTransformer):
         Probability with which each value is replaced, in [0, 1].  A list, tuple or array has one
         probability for each feature.
     fill_value : float, default=0
-        The value that replaces them, in the units of X.
+        The value that replaces them, in the units of X.  NaN makes them unknown: an autoencoder
+        with ``missing_values="mask"`` is told which values they are, and learns to restore them.
+    vary : bool, default=False
+        Whether each row has its own probability: ``fraction`` times a number drawn from [0, 1).
     groups : list of lists of int or None, default=None
         Numbers of the columns that are replaced together, such as ``[[0, 1], [4, 5, 6]]`` for two
         categories in one-hot columns.  There is one random decision for each row and group.
@@ -64,11 +70,13 @@ class MaskingNoise(CorruptingTransformer):
         fraction: PerFeature = 0.25,
         *,
         fill_value: float = 0,
+        vary: bool = False,
         groups: Groups = None,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.fraction = fraction
         self.fill_value = fill_value
+        self.vary = vary
         self.groups = groups
         self.random_state = random_state
 
@@ -87,11 +95,18 @@ class MaskingNoise(CorruptingTransformer):
         X_masked : ndarray of shape (n_samples, n_features)
             The masked rows, in the dtype of X.
         """
-        replaced = choose_cells(self.fraction, self.groups, X.shape, rng)
+        shares = rng.random((len(X), 1), np.float32) if self.vary else np.float32(1)
+        replaced = choose_cells(rates(self.fraction) * shares, self.groups, X.shape, rng)
         return np.where(replaced, X.dtype.type(self.fill_value), X)
 
     def _check_parameters(self, n_features: int | None = None) -> None:
         """Raise ValueError or TypeError unless the parameters are as documented."""
         check_cells(self.fraction, self.groups, n_features)
-        check_number("fill_value", self.fill_value, low=-np.inf)
+        if not self._makes_gaps:
+            check_number("fill_value", self.fill_value, low=-np.inf)
+        check_bool("vary", self.vary)
         check_random_state(self.random_state)
+
+    @property
+    def _makes_gaps(self) -> bool:
+        return isinstance(self.fill_value, Real) and math.isnan(self.fill_value)

@@ -46,7 +46,11 @@ def _(corruption: GaussianNoise, clean: Tensor, seed: Array, n_rows: Array) -> T
 
 @corrupt_on_device.register
 def _(corruption: MaskingNoise, clean: Tensor, seed: Array, n_rows: Array) -> Tensor:
-    replaced = _draw(corruption.groups, clean, seed) < rates(corruption.fraction)
+    shares = rates(corruption.fraction)
+    if corruption.vary:
+        shape, own = (*clean.shape[:-1], 1), tf.random.fold_in(seed, 1)
+        shares = shares * tf.random.stateless_uniform(shape, own)
+    replaced = _draw(corruption.groups, clean, seed) < shares
     return tf.where(replaced, np.float32(corruption.fill_value), clean)
 
 

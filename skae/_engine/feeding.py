@@ -70,9 +70,10 @@ def make_feeder(
         The feeder.
     """
     batch_size, n_features = program.spec.batch_size, rows.inputs.shape[1]
-    noise = None
+    noise, gaps = None, program.spec.network.has_gaps
     if corruption is not None:
-        noise = epoch_noise(corruption, len(rows.index), n_features, limits.noise_values)
+        sizes = len(rows.index), n_features, limits.noise_values
+        noise = epoch_noise(corruption, *sizes, gaps=gaps)
     make = functools.partial(
         Feeder, rows, batch_size, program.chunk_steps, pad=program.jit, corruption=noise
     )

@@ -12,6 +12,7 @@ import numpy as np
 
 from skae._engine.lookup.names import activation_function
 from skae._engine.tensorflow import tf
+from skae._network.gaps import Gaps
 from skae._network.layers import Dense, Dropout, Layer, Shortcut
 from skae._network.spec import NetworkSpec
 from skae._typing import Array, Tensor
@@ -195,6 +196,12 @@ def kept(layer: Dropout, rows: Tensor, mode: Mode) -> Tensor:
 def drop(layer: Dropout, keep: Tensor, values: Tensor) -> Tensor:
     """Keep some values, divided by the share of those that are kept, and set the others to zero."""
     return tf.where(keep, values / (1 - layer.rate), 0.0)
+
+
+@apply.register
+def _(layer: Gaps, weights: Sequence[Tensor], rows: Tensor, mode: Mode) -> Tensor:
+    unknown = tf.math.is_nan(rows)
+    return tf.concat([tf.where(unknown, 0.0, rows), tf.cast(unknown, rows.dtype)], axis=1)
 
 
 @functools.singledispatch

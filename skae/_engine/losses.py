@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from skae._engine.lookup.tracing import (
     TracingError,
     is_of_keras,
@@ -10,6 +12,7 @@ from skae._engine.lookup.tracing import (
     shorten_error,
     traced_shape,
 )
+from skae._engine.spec import ProgramSpec
 from skae._engine.tensorflow import keras, tf
 from skae._network.frozen import name_of
 from skae._typing import Array, Tensor
@@ -174,6 +177,71 @@ def row_losses(
         return values
 
     return with_gradient(losses)
+
+
+def batch_losses(
+    model: Any, activation: Callable[[Tensor], Tensor], spec: ProgramSpec
+) -> Callable[[Batch, Tensor], tuple[Tensor, Tensor]]:
+    """Return the loss of a compiled model as a function of a mini-batch and logits."""
+    of_rows = row_losses(model, activation)
+    if spec.network.has_gaps:
+        return known_losses(model, activation, spec.objective.shown_weight)
+    return lambda batch, z: of_rows(batch.conditioned(batch.targets), z)
+
+
+def known_losses(
+    model: Any, activation: Callable[[Tensor], Tensor], shown_weight: float
+) -> Callable[[Batch, Tensor], tuple[Tensor, Tensor]]:
+    """Do the same as `row_losses` for batches with unknown values, which are NaN.
+
+    The loss of a row is the mean over its known targets, or zero without any.  Those that the
+    network is shown are multiplied by ``shown_weight``; the others are hidden by a corruption.
+
+    Raises
+    ------
+    ValueError
+        If the loss of a row is not the mean of the losses of its values.
+    """
+    loss = keras.losses.get(model.loss)
+    cells = loss.call if isinstance(loss, keras.losses.Loss) else loss
+    _check_mean(loss, cells, model.output_shape[-1])
+    if activation is keras.activations.sigmoid and _is_plain_cross_entropy(loss):
+        cells, activation = tf.nn.sigmoid_cross_entropy_with_logits, tf.identity
+
+    def both(batch: Batch, z: Tensor) -> tuple[Tensor, Tensor]:
+        shown = tf.where(tf.math.is_nan(batch.inputs), 1.0, shown_weight)
+
+        def losses(targets: Tensor, z: Tensor) -> Tensor:
+            known = tf.math.logical_not(tf.math.is_nan(targets))
+            # Both arguments are replaced, so that neither NaN nor infinity reaches the gradient.
+            columns = (
+                tf.reshape(tf.where(known, values, 0.5), (-1, 1))
+                for values in (targets, activation(z))
+            )
+            values = tf.where(known, tf.reshape(cells(*columns), tf.shape(z)) * shown, 0.0)
+            n_known = tf.reduce_sum(tf.cast(known, tf.float32), axis=1)
+            return tf.reduce_sum(values, axis=1) / tf.maximum(n_known, 1.0)
+
+        return with_gradient(losses)(batch.conditioned(batch.targets), z)
+
+    return both
+
+
+def _check_mean(loss: Any, function: Callable[[Tensor, Tensor], Tensor], n_features: int) -> None:
+    """Raise an error unless the loss of a row is the mean of the losses of its values."""
+    rng = np.random.default_rng(0)
+    rows = [rng.uniform(0.1, 0.9, (3, n_features)).astype(np.float32) for _ in range(2)]
+    try:
+        whole = np.asarray(function(*map(tf.constant, rows)))
+        columns = np.asarray(function(*(tf.constant(x.reshape(-1, 1)) for x in rows)))
+        is_mean = np.allclose(columns.reshape(3, -1).mean(axis=1), whole, rtol=1e-3, atol=1e-5)
+    except Exception:  # of a user's function, which may be made for rows of this length
+        is_mean = False
+    if not is_mean:
+        raise TracingError(
+            "missing_values='mask' needs a loss that is the mean over the features of a row, such "
+            f"as 'mean_squared_error'; got {name_of(loss)}, which is not."
+        )
 
 
 def _shape_of_keras_loss(

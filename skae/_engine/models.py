@@ -22,6 +22,7 @@ from skae._engine.muon import Muon
 from skae._engine.spec import ProgramSpec, activation_parameters, routed_options
 from skae._engine.tensorflow import check_eager, keras, tf, unnamed_variables
 from skae._network.frozen import KerasConfig, name_of, thaw
+from skae._network.gaps import Gaps
 from skae._network.layers import Dense, Dropout, Layer, Shortcut
 from skae._network.spec import NetworkSpec
 from skae._process import check_not_forked
@@ -45,6 +46,17 @@ def _(layer: Dense, half: str, name: str) -> Any:
 @keras_layer.register
 def _(layer: Dropout, half: str, name: str) -> Any:
     return keras.layers.Dropout(layer.rate, seed=0, name=name)
+
+
+@keras_layer.register
+def _(layer: Gaps, half: str, name: str) -> Callable[[Tensor], Tensor]:
+    def gaps(rows: Tensor) -> Tensor:
+        # operations, and no layer of skae: a saved model can be opened without skae
+        unknown = keras.ops.isnan(rows)
+        values = keras.ops.where(unknown, 0.0, rows)
+        return keras.ops.concatenate([values, keras.ops.cast(unknown, "float32")], axis=-1)
+
+    return gaps
 
 
 @keras_layer.register
@@ -74,7 +86,8 @@ def _keras_chain(layers: Sequence[Layer], half: str, last: str) -> Callable[[Ten
         is_dense = isinstance(layer, Dense)
         n_dense += is_dense
         kind = type(layer).__name__.lower()
-        names.append(f"{half}_{n_dense}" if is_dense else f"{names[-1]}_{kind}")
+        before = names[-1] if names else half
+        names.append(f"{half}_{n_dense}" if is_dense else f"{before}_{kind}")
     made = list(map(keras_layer, layers, itertools.repeat(half), [*names, last]))
     return lambda rows: functools.reduce(lambda h, apply: apply(h), made, rows)
 

@@ -11,7 +11,7 @@ from skae._engine.forward import Mode, WeightPacking, run_forward
 from skae._engine.limits import Limits
 from skae._engine.lookup.names import activation_function, is_elementwise
 from skae._engine.lookup.tracing import TracingError, is_of_keras, named, shorten_error
-from skae._engine.losses import NO_VALUES, Batch, Values, row_losses, run_steps
+from skae._engine.losses import NO_VALUES, Batch, Values, batch_losses, run_steps
 from skae._engine.models import (
     build_metrics,
     compiled_autoencoder,
@@ -62,7 +62,7 @@ class Program:
                 build_metrics(self.model, spec)
         self._update_metrics = metric_updater(self.model, spec)
         self._output = activation_function(spec.network.activations[-1])
-        self._row_losses = row_losses(self.model, self._output)
+        self._losses = batch_losses(self.model, self._output, spec)
 
     def _build_optimizer(self) -> None:
         """Create the optimizer's variables, and keep their initial values.
@@ -346,5 +346,5 @@ class Program:
         if self.spec.metrics:
             outputs = batch.unconditioned(self._output(logits))
             self._update_metrics(batch.inputs, batch.targets, outputs, batch.weight)
-        losses, slopes = self._row_losses(batch.conditioned(batch.targets), logits)
+        losses, slopes = self._losses(batch, logits)
         return tf.reduce_sum(losses * batch.weight), slopes * batch.weight[:, None]

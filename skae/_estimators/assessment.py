@@ -16,6 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skae._network.activations import RANGES
 from skae._network.inference import Network
 from skae._objective.objective import Objective
+from skae._rows.finite import means_of_known
 from skae._rows.readers import make_reader
 from skae._rows.rows import Rows
 from skae._typing import Activation, Array, History
@@ -65,9 +66,17 @@ def measure(network: Network, rows: Rows, n_rows: int) -> Fit:
     """Compare the reconstructions of a sample of rows with the rows and their means."""
     inputs, targets, weight = _sample(rows, n_rows)
     outputs = network.reconstruct(inputs)
-    means, output_means = (np.average(x, axis=0, weights=weight) for x in (targets, outputs))
+    unknown = np.isnan(targets)
+    means, output_means = (
+        means_of_known(np.where(unknown, np.nan, x), weight)
+        if unknown.any()
+        else np.average(x, axis=0, weights=weight)
+        for x in (targets, outputs)
+    )
+    targets = np.where(unknown, outputs, targets)
     errors = weight @ (targets - outputs) ** 2
     x, y = outputs - output_means, targets - means
+    x[unknown] = y[unknown] = 0
     spread, variance = weight @ y**2, weight @ x**2
     with np.errstate(divide="ignore", invalid="ignore"):
         slopes = np.where(variance > 0, weight @ (x * y) / variance, 0)

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from skae._checks import unchanged_on_error
 from skae._corruption.base import Corruption
 from skae._engine.limits import Limits
+from skae._estimators.describe import takes_gaps
 from skae._estimators.docs import shared_docs
 from skae._estimators.fitting import fitted_attributes
 from skae._estimators.inputs import check_codes, check_rows, check_weight, labels_of_step
@@ -135,7 +136,7 @@ class BaseAutoencoder(
         """
         check_is_fitted(self)
         features = check_features(self)
-        return self._network.encode(check_rows(self, X, finite=False), out, features)
+        return self._network.encode(self._checked(X), out, features)
 
     def inverse_transform(self, X: Any, *, out: Any = None) -> Any:
         """Decode codes.
@@ -182,7 +183,7 @@ class BaseAutoencoder(
         {use_raises}
         """
         check_is_fitted(self)
-        return self._network.reconstruct(check_rows(self, X, finite=False), out)
+        return self._network.reconstruct(self._checked(X), out)
 
     def score_samples(self, X: Any, *, out: Any = None) -> Any:
         """Measure how well each row is reconstructed.
@@ -196,15 +197,15 @@ class BaseAutoencoder(
         Returns
         -------
         scores : ndarray of shape (n_samples,)
-            Minus the mean squared error over the features of each row, in squared units of X: at
-            most 0, and higher is better.
+            Minus the mean squared error over the known features of each row, in squared units of
+            X: at most 0, and higher is better.
 
         Raises
         ------
         {use_raises}
         """
         check_is_fitted(self)
-        return self._network.scores(check_rows(self, X, finite=False), out)
+        return self._network.scores(self._checked(X), out)
 
     def score(self, X: Any, y: Any = None, *, sample_weight: Any = None) -> float:
         """Measure how well all rows are reconstructed.
@@ -228,7 +229,7 @@ class BaseAutoencoder(
         {use_raises}
         """
         check_is_fitted(self)
-        X = check_rows(self, X, finite=False)
+        X = self._checked(X)
         scores = self._network.scores(X, dtype=np.dtype(np.float64))
         weight = None if sample_weight is None else check_weight(self, scores, sample_weight)
         return float(f"{finite_mean(scores, weight):.7g}")
@@ -279,6 +280,10 @@ class BaseAutoencoder(
     onnx_shape_calculator = onnx.Hook(onnx.shape_calculator)
     onnx_converter = onnx.Hook(onnx.converter)
 
+    def _checked(self, X: Any) -> Any:
+        """Return rows for the network, which checks their values itself."""
+        return check_rows(self, X, finite=False, gaps=self._network.spec.has_gaps)
+
     @property
     def _n_features_out(self) -> int:
         return n_features_out(self._network.spec, check_features(self))
@@ -289,6 +294,7 @@ class BaseAutoencoder(
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = takes_gaps(vars(self))
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 

@@ -70,6 +70,7 @@ class DeepAutoencoder(BaseAutoencoder):
         tied_weights: bool = False,
         init: str = "pca",
         features: str = "code",
+        missing_values: str = "error",
         dropout: float = 0.0,
         alpha: float = 0.0,
         code_penalty: float = 0.0,
@@ -101,6 +102,7 @@ class DeepAutoencoder(BaseAutoencoder):
         self.tied_weights = tied_weights
         self.init = init
         self.features = features
+        self.missing_values = missing_values
         self.dropout = dropout
         self.alpha = alpha
         self.code_penalty = code_penalty

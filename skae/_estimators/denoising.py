@@ -31,7 +31,9 @@ class DenoisingAutoencoder(BaseAutoencoder):
         How training corrupts the rows: a `GaussianNoise`, `MaskingNoise`, `SwapNoise` or
         `SaltAndPepperNoise`, or an object of your own with a method ``corrupt(X, rng)``.  The
         method gets one mini-batch ``X``, a read-only float32 array, and returns a corrupted copy.
-        It draws all random numbers from ``rng``, a `numpy.random.Generator`.
+        It draws all random numbers from ``rng``, a `numpy.random.Generator`.  With
+        ``missing_values="mask"``, ``X`` may have NaN, and the copy may have more: so a corruption
+        hides values that the network learns to restore, as ``MaskingNoise(fill_value=np.nan)``.
         ``corruption__fraction`` sets the parameter ``fraction`` of the corruption.  None means
         `GaussianNoise` with ``noise_scale`` and ``clip``.
     noise_scale : float, default=0.5
@@ -88,6 +90,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         tied_weights: bool = False,
         init: str = "random",
         features: str = "code",
+        missing_values: str = "error",
         dropout: float = 0.0,
         alpha: float = 0.0,
         code_penalty: float = 0.0,
@@ -122,6 +125,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         self.tied_weights = tied_weights
         self.init = init
         self.features = features
+        self.missing_values = missing_values
         self.dropout = dropout
         self.alpha = alpha
         self.code_penalty = code_penalty
@@ -253,6 +257,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
                 f"corruption={self.corruption!r} has no effect with X_clean, because X holds the "
                 "corrupted rows already: set corruption=None, or leave out X_clean."
             )
+        self._check_gaps()
         for name, default in (("noise_scale", 0.5), ("clip", "auto")):
             value = getattr(self, name)
             if not np.array_equal(value, default):
@@ -260,3 +265,11 @@ class DenoisingAutoencoder(BaseAutoencoder):
                     f"{name}={value!r} has no effect with corruption={self.corruption!r}: leave it "
                     f"at {default!r}, and set the parameters of the corruption."
                 )
+
+    def _check_gaps(self) -> None:
+        """Refuse a corruption that makes values unknown to a network that is not told so."""
+        if getattr(self.corruption, "_makes_gaps", False) and self.missing_values == "error":
+            raise ValueError(
+                f"corruption={self.corruption!r} makes values unknown, which needs "
+                "missing_values='mask': set it, or give fill_value a number."
+            )

@@ -52,6 +52,7 @@ def describe(
         loss=_frozen("loss", _loss(params["loss"], output, bounded)),
         options=_options("loss", routed),
         penalties=tuple(of for name, of in PENALTIES.items() if params[name]),
+        shown_weight=float(params.get("_shown_weight", 1)),
     )
     objective.check(output, values)
     return ProgramSpec(
@@ -65,6 +66,7 @@ def describe(
             output_activation=_activation(output),
             dropout=float(params["dropout"]),
             shortcut=params["init"] == "pca",
+            gaps=takes_gaps(params),
         ),
         objective=objective,
         optimizer=_frozen("optimizer", params["optimizer"]),
@@ -75,6 +77,11 @@ def describe(
         conditioned=output == "linear" and objective.degree is not None,
         tied=bool(params["tied_weights"]),
     )
+
+
+def takes_gaps(params: Mapping[str, Any]) -> bool:
+    """Return whether NaN stands for an unknown value in an estimator with these attributes."""
+    return bool(params.get("missing_values") == "mask")
 
 
 def penalty_weights(params: Mapping[str, Any]) -> tuple[float, ...]:

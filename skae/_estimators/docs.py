@@ -53,6 +53,15 @@ features : {"code", "hidden", "all"}, default="code"
     with the code first.  Hidden layers are often better features for a classifier.  The parameter
     may change after `fit`.  `inverse_transform` takes what `transform` returns; with
     ``init="pca"`` it refuses "hidden", because hidden layers alone do not determine the code.
+missing_values : {"error", "mask"}, default="error"
+    What NaN means.  "error" refuses it.  With "mask", NaN is an unknown value, and so are None and
+    NA in frames.  The network is told which values are unknown, and starts with the mean of the
+    column instead of each.  Unknown values are not compared: the loss and the score of a row are
+    means over its known values, and zero for a row without any.  `reconstruct` returns all values.
+    A column that `fit` knows no value of is reconstructed as 0, or as 0.5 if the output is a
+    sigmoid.  Rows without NaN are treated as with "error".  Infinite values stay an error.  "mask"
+    excludes ``tied_weights``, ``contraction`` and ``metrics``, and needs a loss that is a mean over
+    the features.
 dropout : float, default=0
     Share of the values of each hidden layer that a training step sets to zero, in [0, 1).
     `transform` and the other methods use all values.
@@ -197,8 +206,8 @@ OSError
     unchanged."""
 USE_RAISES = """\
 ValueError
-    If X does not have the features seen in `fit`, if it contains NaN, infinity or masked values, or
-    if a result overflows its dtype."""
+    If X does not have the features seen in `fit`, if it contains infinity, masked values, or NaN
+    without ``missing_values="mask"``, or if a result overflows its dtype."""
 PARTIAL_FIT = """\
 The first call draws new weights.  Each call continues with the optimizer's state of the call
 before.  The learning rate is constant, because the number of calls is not known.  If it is "auto",

@@ -13,9 +13,10 @@ from skae._checks import is_auto, make_seed, unchanged_on_error
 from skae._corruption.base import Corruption
 from skae._engine.spec import ProgramSpec
 from skae._estimators.assessment import calibrate, warn_unless_converged
-from skae._estimators.describe import describe, penalty_weights
+from skae._estimators.describe import describe, penalty_weights, takes_gaps
 from skae._estimators.inputs import (
     check_clean,
+    check_known,
     check_labels,
     check_rows,
     validation_rows,
@@ -119,7 +120,8 @@ def _describe_job(estimator: Any, data: Data, single_epoch: bool) -> Job:
     check_parameters(estimator)
     checkpoint = _open_checkpoint(estimator, single_epoch)
     rows = _read_rows(estimator, data, continues, single_epoch)
-    values = ValueRange(rows.inputs if rows.targets is None else rows.targets)
+    values = ValueRange(rows.matrices[-1])
+    check_known(estimator, values)
     bounded = estimator._bounded if continues else values.fills_unit_interval()
     spec = _describe(estimator, rows, values, bounded)
     n_features = rows.inputs.shape[1]
@@ -212,7 +214,8 @@ def _open_checkpoint(estimator: Any, single_epoch: bool) -> Checkpoint | None:
 def _read_rows(estimator: Any, data: Data, continues: bool, single_epoch: bool) -> Rows:
     """Check and return the rows to train on, their clean rows and their weights."""
     reset = not (continues and single_epoch)
-    X = check_rows(estimator, data.X, reset=reset, min_samples=1 if single_epoch else 2)
+    gaps, min_samples = takes_gaps(vars(estimator)), 1 if single_epoch else 2
+    X = check_rows(estimator, data.X, reset=reset, min_samples=min_samples, gaps=gaps)
     check_labels(data.y)
     X_clean = check_clean(estimator, "X_clean", data.X_clean, X)
     return weighted_rows(estimator, X, X_clean, data.sample_weight)

@@ -7,17 +7,30 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length, validate_data
 
-from skae._rows.dtypes import ROW_FORMAT, check_dtype, refuse_masked, without_array_api
+from skae._estimators.describe import takes_gaps
+from skae._rows.dtypes import (
+    ROW_FORMAT,
+    check_dtype,
+    nan_for_missing,
+    refuse_masked,
+    without_array_api,
+)
 from skae._rows.finite import check_finite
 from skae._rows.readable import readable, refuse_lazy
-from skae._rows.rows import Rows, all_rows
+from skae._rows.rows import Rows, ValueRange, all_rows
 from skae._rows.sources import Source, is_source, load_small
 from skae._typing import Array, Matrix
 
 
 @without_array_api
 def check_rows(
-    estimator: Any, X: Any, *, reset: bool = False, min_samples: int = 1, finite: bool = True
+    estimator: Any,
+    X: Any,
+    *,
+    reset: bool = False,
+    min_samples: int = 1,
+    finite: bool = True,
+    gaps: bool = False,
 ) -> Matrix:
     """Return the rows of ``X`` after checking them.
 
@@ -34,13 +47,23 @@ def check_rows(
     finite : bool, default=True
         Whether to look for NaN and infinity, and to load a small `Source`.  A `Network` needs
         neither, because it checks every block that it reads.
+    gaps : bool, default=False
+        Whether NaN is allowed, as an unknown value.
     """
     if is_source(X):
-        source = Source(X, "X")
+        source = Source(X, "X", gaps=gaps)
         head = source[0 : min(min_samples, source.shape[0])]
-        validate_data(estimator, head, reset=reset, ensure_min_samples=min_samples, **ROW_FORMAT)
+        validate_data(
+            estimator,
+            head,
+            reset=reset,
+            ensure_min_samples=min_samples,
+            ensure_all_finite=False,  # the source has checked them
+            **ROW_FORMAT,
+        )
         return load_small(source) if finite else source
     if reset or not _is_valid(estimator, X, min_samples):
+        X = nan_for_missing(X) if gaps else X
         with readable("X", X):
             checked = validate_data(
                 estimator,
@@ -52,7 +75,7 @@ def check_rows(
             )
             X = check_dtype(estimator, "X", checked)
     if finite:
-        check_finite("X", X)
+        check_finite("X", X, gaps=gaps)
     return X
 
 
@@ -105,22 +128,24 @@ def _check_code_names(estimator: Any, X: Any) -> None:
 @without_array_api
 def check_matrix(estimator: Any, name: str, X: Any) -> Matrix:
     """Return other rows than X, such as validation rows, after checking them."""
+    gaps = takes_gaps(vars(estimator))
     if is_source(X):
-        source = Source(X, name)
+        source = Source(X, name, gaps=gaps)
         _check_head(estimator, source)
         return load_small(source)
+    X = nan_for_missing(X) if gaps else X
     with readable(name, X):
         rows = check_array(
             X, input_name=name, estimator=estimator, ensure_all_finite=False, **ROW_FORMAT
         )
         rows = check_dtype(estimator, name, rows)
-    check_finite(name, rows)
+    check_finite(name, rows, gaps=gaps)
     return rows
 
 
 def _check_head(estimator: Any, source: Source) -> None:
     head = source[0 : min(1, source.shape[0])]
-    check_array(head, input_name=source.name, estimator=estimator)
+    check_array(head, input_name=source.name, estimator=estimator, ensure_all_finite=False)
 
 
 def check_clean(estimator: Any, name: str, X_clean: Any, X: Matrix) -> Matrix | None:
@@ -135,6 +160,12 @@ def check_clean(estimator: Any, name: str, X_clean: Any, X: Matrix) -> Matrix | 
         )
     _check_names(estimator, name, X_clean)
     return checked
+
+
+def check_known(estimator: Any, values: ValueRange) -> None:
+    """Raise ValueError if all values to reconstruct are unknown."""
+    if takes_gaps(vars(estimator)) and np.isnan(values.low):
+        raise ValueError("All values to reconstruct are NaN: give at least one known value.")
 
 
 def _check_names(estimator: Any, name: str, X: Any) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from skae._rows.finite import fill_gaps
 from skae._rows.rows import Rows, ValueRange
 from skae._rows.sources import Source
 from skae._typing import Array, Matrix
@@ -134,6 +135,7 @@ def _sample(X: Matrix, index: Array | range) -> Array:
     places = np.linspace(0, len(index) - 1, min(n_rows, len(index))).astype(int)
     chosen = [int(index[place]) for place in places]
     if isinstance(X, Source):
-        return np.concatenate([X[i : i + 1] for i in chosen]).astype(np.float64)
+        return fill_gaps(np.concatenate([X[i : i + 1] for i in chosen]).astype(np.float64))
     sample = X[chosen]
-    return (sample.toarray() if sparse.issparse(sample) else sample).astype(np.float64)
+    dense = sample.toarray() if sparse.issparse(sample) else sample
+    return fill_gaps(dense.astype(np.float64))

@@ -49,6 +49,7 @@ def _check_network(estimator: Any) -> None:
     check_option("init", estimator.init, ("pca", "random"))
     check_features(estimator)
     _check_tied(estimator)
+    _check_missing(estimator)
     check_number("dropout", estimator.dropout, low=0, high=1, below=True)
     check_number("alpha", estimator.alpha, low=0)
     check_number("code_penalty", estimator.code_penalty, low=0)
@@ -142,6 +143,20 @@ def _check_tied(estimator: Any) -> None:
             "tied_weights=True needs a decoder that mirrors the encoder; got hidden_layer_sizes="
             f"{encoder} and decoder_layer_sizes={decoder}: set decoder_layer_sizes=None."
         )
+
+
+def _check_missing(estimator: Any) -> None:
+    check_option("missing_values", estimator.missing_values, ("error", "mask"))
+    if estimator.missing_values == "error":
+        return
+    for name, default in (("tied_weights", False), ("contraction", 0), ("metrics", None)):
+        value = getattr(estimator, name)
+        if value not in (default, []):
+            raise ValueError(
+                f"missing_values='mask' cannot be combined with {name}={value!r}: set {name}="
+                f"{default!r}, or impute the missing values (SimpleImputer) and leave "
+                "missing_values at 'error'."
+            )
 
 
 def check_continues_tied(estimator: Any, conditioned: bool) -> float:

@@ -11,6 +11,7 @@ from skae._engine.tensorflow import keras
 from skae._interop.keras_models import eager_fallback
 from skae._interop.keras_penalties import INERT, Half, Halves, lost_in_training, training_parameters
 from skae._network.folding import Affine, activated, fold
+from skae._network.gaps import Gaps
 from skae._network.inference import Network
 from skae._network.layers import Shortcut
 from skae._network.spec import NetworkSpec, dense_chain, with_shortcut
@@ -61,7 +62,7 @@ def read(encoder: Any, decoder: Any, given: Collection[str] = ()) -> tuple[Netwo
         )
     found = {name: value for name, value in found.items() if name not in given}
     network = _network(halves, found.get("dropout", 0.0))
-    _check_outputs("encoder", encoder, network.encode)
+    _check_outputs("encoder", encoder, network.encode, network.spec.has_gaps)
     _check_outputs("decoder", decoder, network.decode)
     return network, _network_parameters(network.spec) | found
 
@@ -79,7 +80,8 @@ def _network(halves: Halves, dropout: float) -> Network:
 def _dense_layers(half: Half, dropout: float) -> list[Any]:
     sizes = [len(half.chain[0].kernel), *(len(layer.bias) for layer in half.chain)]
     make = dense_chain if half.path is None else with_shortcut
-    return list(make(sizes, [layer.activation for layer in half.chain], dropout))
+    opening = [Gaps(half.n_inputs)] if half.gaps else []
+    return [*opening, *make(sizes, [layer.activation for layer in half.chain], dropout)]
 
 
 def _weights(half: Half) -> Iterator[Array]:
@@ -98,7 +100,9 @@ def _network_parameters(spec: NetworkSpec) -> dict[str, Any]:
     encoder, decoder = spec.widths[1:n], spec.widths[n + 1 : -1]
     hidden = [*spec.activations[: n - 1], *spec.activations[n:-1]]
     has_path = any(isinstance(layer, Shortcut) for layer in spec.layers)
-    return ({"activation": hidden[0]} if hidden else {}) | {
+    optional = {"activation": hidden[0]} if hidden else {}
+    optional |= {"missing_values": "mask"} if spec.has_gaps else {}
+    return optional | {
         "n_components": spec.n_components,
         "hidden_layer_sizes": encoder,
         "decoder_layer_sizes": None if decoder == encoder[::-1] else decoder,
@@ -117,6 +121,8 @@ def _read_half(name: str, model: Any) -> Half:
     chain: list[Affine] = []
     width = int(np.prod(model.input_shape[1:]))
     flat = list(_flatten(model))
+    gaps = name == "encoder" and _tells_gaps(flat, width)
+    width *= 1 + gaps
     path = _linear_path(flat, width)
     flat = [layer for layer in flat if layer is not path and (path is None or not _is_sum(layer))]
     for layer in flat:
@@ -131,7 +137,16 @@ def _read_half(name: str, model: Any) -> Half:
         width = chain[-1].kernel.shape[1]
     if not chain:
         raise ValueError(f"{name} must have a Dense layer; got {[layer.name for layer in flat]}.")
-    return Half(flat, fold(chain), path)
+    return Half(flat, fold(chain), path, gaps)
+
+
+def _tells_gaps(flat: Sequence[Any], width: int) -> bool:
+    """Return whether the first dense layer has two inputs for each value, as after `Gaps`.
+
+    What makes them of a row is no layer; `_check_outputs` compares what the model computes.
+    """
+    dense = [layer for layer in flat if type(layer) is layers.Dense]
+    return bool(dense) and dense[0].kernel.shape[0] == 2 * width
 
 
 def _linear_path(flat: Sequence[Any], width: int) -> Any:
@@ -167,7 +182,7 @@ def _check_model(name: str, model: Any) -> None:
 
 
 def _check_sizes(encoder: Half, decoder: Half) -> None:
-    n_features, n_components = len(encoder.chain[0].kernel), len(encoder.chain[-1].bias)
+    n_features, n_components = encoder.n_inputs, len(encoder.chain[-1].bias)
     given = len(decoder.chain[0].kernel), len(decoder.chain[-1].bias)
     if given != (n_components, n_features):
         raise ValueError(
@@ -254,9 +269,14 @@ def _activation(name: str, layer: Any) -> Activation:
     return activation_name(function)
 
 
-def _check_outputs(name: str, model: Any, ours: Callable[[Array], Array]) -> None:
+def _check_outputs(
+    name: str, model: Any, ours: Callable[[Array], Array], gaps: bool = False
+) -> None:
     """Compare with the model's own outputs: it may branch, or use a layer twice."""
-    rows = np.random.default_rng(0).uniform(size=(8, *model.input_shape[1:])).astype(np.float32)
+    rng = np.random.default_rng(0)
+    rows = rng.uniform(size=(8, *model.input_shape[1:])).astype(np.float32)
+    if gaps:
+        rows[rng.uniform(size=rows.shape) < 0.5] = np.nan
     expected = _float64(model(rows, training=False)).reshape(len(rows), -1)
     got = ours(rows.reshape(len(rows), -1))
     if not np.allclose(got, expected, atol=TOLERANCE * np.abs(expected).max()):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from skae._network.frozen import name_of
+from skae._network.gaps import Gaps
 from skae._network.inference import Network
 from skae._network.layers import Dense, Dropout, Layer, Shortcut
 from skae._typing import Array
@@ -65,6 +66,8 @@ def _steps(layer: Layer) -> list[str]:
             return [f"{layer.n_outputs} {name_of(layer.activation)}"]
         case Dropout():
             return [f"dropout {layer.rate:g}"]
+        case Gaps():
+            return [f"{layer.n_outputs} with gaps"]
         case Shortcut():
             inner = [step for each in layer.layers[:-1] for step in _steps(each)]
             return [*inner, f"{layer.n_outputs} {name_of(layer.activation)} + linear path"]
@@ -79,6 +82,8 @@ def _details(layer: Layer, weights: Sequence[Array]) -> list[str]:
             return [f"{layer.n_outputs} units, {activation}: {count:,} parameters"]
         case Dropout():
             return [f"dropout of {layer.rate:.1%} in training"]
+        case Gaps():
+            return [f"{layer.n_inputs} columns say which values are unknown"]
         case Shortcut():
             path, own = layer.split(weights)
             inner = itertools.chain(*map(_details, layer.layers, own))

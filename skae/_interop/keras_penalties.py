@@ -33,12 +33,19 @@ ATTRIBUTES = [
 class Half:
     """An encoder or a decoder: its Keras layers, and the dense layers that compute the same.
 
-    ``path`` is the Keras layer of a linear path beside all others, or None.
+    ``path`` is the Keras layer of a linear path beside all others, or None.  ``gaps`` says whether
+    the first layer has inputs that tell which values are unknown.
     """
 
     layers: Sequence[Any]
     chain: Sequence[Affine]
     path: Any = None
+    gaps: bool = False
+
+    @property
+    def n_inputs(self) -> int:
+        """Number of values of a row."""
+        return len(self.chain[0].kernel) // (1 + self.gaps)
 
     @property
     def dense(self) -> list[Any]:

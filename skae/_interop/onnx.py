@@ -8,7 +8,9 @@ import numpy as np
 
 from skae._network.activations import ACTIVATIONS
 from skae._network.features import decoding, select
+from skae._network.gaps import Gaps
 from skae._network.layers import Dense, Dropout, Layer, Shortcut
+from skae._network.spec import NetworkSpec
 from skae._typing import Activation, Array
 
 METHODS = ("transform", "inverse_transform", "reconstruct", "score_samples")
@@ -141,9 +143,20 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
     if method == "transform":
         h = graph.join(select(graph.kept, features))
     if method == "score_samples":
-        errors, n_features = graph.Sub(h, rows), network.spec.n_features
-        h = graph.MatMul(graph.Mul(errors, errors), np.full(n_features, -1 / n_features, dtype))
+        h = _scores(graph, graph.Sub(h, rows), network.spec, dtype)
     graph.Identity(h, output_names=operator.outputs).add_to(scope, container)
+
+
+def _scores(graph: Graph, errors: Any, spec: NetworkSpec, dtype: np.dtype[Any]) -> Any:
+    """Add the nodes of minus the mean squared error over the known values of each row."""
+    n_features = spec.n_features
+    if not spec.has_gaps:
+        return graph.MatMul(graph.Mul(errors, errors), np.full(n_features, -1 / n_features, dtype))
+    unknown, ones = graph.IsNaN(errors), np.ones(n_features, dtype)
+    errors = graph.Where(unknown, np.zeros(1, dtype), errors)
+    n_known = graph.MatMul(graph.cast(graph.Not(unknown), dtype), ones)
+    squares = graph.MatMul(graph.Mul(errors, errors), -ones)
+    return graph.Div(squares, graph.Max(n_known, np.ones(1, dtype)))
 
 
 def add_chain(
@@ -177,6 +190,13 @@ def _(layer: Dense, graph: Graph, weights: Sequence[Array], h: Any, dtype: np.dt
 @_add_nodes.register
 def _(layer: Dropout, graph: Graph, weights: Sequence[Array], h: Any, dtype: np.dtype[Any]) -> Any:
     return h  # it does nothing at inference
+
+
+@_add_nodes.register
+def _(layer: Gaps, graph: Graph, weights: Sequence[Array], h: Any, dtype: np.dtype[Any]) -> Any:
+    unknown = graph.IsNaN(h)
+    values = graph.Where(unknown, np.zeros(1, dtype), h)
+    return graph.Concat(values, graph.cast(unknown, dtype), axis=1)
 
 
 @_add_nodes.register

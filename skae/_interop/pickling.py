@@ -19,8 +19,8 @@ import joblib
 from skae._interop.copies import by_config
 from skae._interop.keras_models import eager_fallback
 from skae._network.inference import Network
-from skae._network.layers import LAYERS, Layer
-from skae._network.spec import NetworkSpec
+from skae._network.layers import Layer
+from skae._network.spec import LAYERS, NetworkSpec
 from skae._training.plan import State
 from skae._version import stamp, upgrade
 

@@ -75,10 +75,11 @@ def _folded(
 ) -> list[Floats]:
     """Return weights that take and return ``rows`` instead of ``(rows - shift) / scale``."""
     own = network.by_layer([np.asarray(array, np.float64) for array in weights])
-    first: Any = network.layers[0]
+    place = int(network.has_gaps)
+    first: Any = network.layers[place]
     last: Any = network.layers[-1]
-    own[0], own[-1] = (
-        first.fold_inputs(own[0], shift, scale),
+    own[place], own[-1] = (
+        first.fold_inputs(own[place], shift, scale),
         last.fold_outputs(own[-1], shift, scale),
     )
     return _as_float32([array for arrays in own for array in arrays])

@@ -88,7 +88,10 @@ class Network:
         return self._run(X, "autoencoder", out)
 
     def scores(self, X: Matrix, out: Any = None, dtype: np.dtype[Any] | None = None) -> Any:
-        """Return minus the mean squared error of each row's reconstruction, shape (n_samples,)."""
+        """Return minus the mean squared error of each row's reconstruction, shape (n_samples,).
+
+        Unknown values do not count.  A row without any value has the score 0.
+        """
         dtype = dtype or output_dtype(X)
         return write_blocks(self._score_blocks(X, dtype), X.shape[:1], dtype, out, X)
 
@@ -97,9 +100,19 @@ class Network:
             dense = block.toarray() if sparse.issparse(block) else block
             with np.errstate(over="ignore"):
                 np.subtract(outputs, dense, out=outputs)
-                scores = np.einsum("ij,ij->i", outputs, outputs) / -X.shape[1]
+                n_known = self._count_known(outputs)
+                scores = np.einsum("ij,ij->i", outputs, outputs) / -n_known
             check_results(scores, rows.start)
             yield rows, scores
+
+    def _count_known(self, errors: Array) -> Any:
+        """Return how many errors of each row, or of all rows, are known; set the others to zero."""
+        n_features = self.spec.n_features
+        if not self.spec.has_gaps:
+            return n_features
+        unknown = np.isnan(errors)
+        errors[unknown] = 0
+        return np.maximum(n_features - unknown.sum(axis=1), 1).astype(errors.dtype)
 
     def _run(self, X: Matrix, part: str, out: Any) -> Any:
         dtype = output_dtype(X)
@@ -160,7 +173,7 @@ class Network:
         for start in range(0, X.shape[0], size):
             rows = slice(start, min(start + size, X.shape[0]))
             block = X[rows].astype(dtype, copy=False)
-            outputs = _run_block(steps.forms, block, buffers, start, kept)
+            outputs = _run_block(steps.forms, block, buffers, start, kept, self.spec.has_gaps)
             check_results(outputs, start)
             yield rows, block, outputs
 
@@ -188,15 +201,16 @@ def _run_block(
     buffers: Iterable[Array],
     start: int,
     kept: list[Array] | None = None,
+    gaps: bool = False,
 ) -> Array:
     """Run a block of rows through layers; search the first layer's outputs for NaN and infinity.
 
-    ``start`` is the number of the block's first row.
+    ``start`` is the number of the block's first row.  ``gaps`` says whether NaN is allowed.
     """
 
     def check(outputs: Array) -> None:
         if not is_finite(outputs):
-            check_finite("X", block, start)
+            check_finite("X", block, start, gaps=gaps)
 
     h: Matrix = block
     check_first: Check | None = check

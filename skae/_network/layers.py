@@ -156,7 +156,8 @@ class Dense:
 
     def fold_inputs(self, weights: Sequence[Array], shift: Array, scale: float) -> list[Array]:
         kernel, bias = weights
-        return [kernel / scale, bias - (shift / scale) @ kernel]
+        kernel, lost = fold_kernel(kernel, shift, scale)
+        return [kernel, bias - lost]
 
     def fold_outputs(
         self, weights: Sequence[Array], shift: Array, scale: float | Array
@@ -276,7 +277,8 @@ class Shortcut:
         *inner, path, kernel, bias = weights
         own = slice(len(first.shapes))
         inner[own] = first.fold_inputs(inner[own], shift, scale)
-        return [*inner, path / scale, kernel, bias - (shift / scale) @ path]
+        path, lost = fold_kernel(path, shift, scale)
+        return [*inner, path, kernel, bias - lost]
 
     def fold_outputs(
         self, weights: Sequence[Array], shift: Array, scale: float | Array
@@ -298,9 +300,28 @@ def trained(layers: Iterable[Layer]) -> tuple[Trained, ...]:
     return tuple(each for layer in own for each in (*layer.hidden, layer))
 
 
-# The names of the layers in files of fitted estimators.
-LAYERS: dict[str, Callable[..., Layer]] = {
-    "Dense": Dense,
-    "Dropout": Dropout,
-    "Shortcut": Shortcut,
-}
+def fold_kernel(kernel: Array, shift: Array, scale: float) -> tuple[Array, Array]:
+    """Return what a matrix product becomes for rows instead of ``(rows - shift) / scale``.
+
+    Parameters
+    ----------
+    kernel : ndarray of shape (n_features, n_outputs) or (2 * n_features, n_outputs)
+        The kernel.  It has twice as many rows if `Gaps` comes before it.
+    shift : ndarray of shape (n_features,)
+        The value that becomes zero.  An unknown value is zero before and after, and its weight
+        makes up for the shift.
+    scale : float
+        The scale.
+
+    Returns
+    -------
+    kernel : ndarray
+        The new kernel.
+    bias : ndarray of shape (n_outputs,)
+        What the bias loses.
+    """
+    values, unknown = kernel[: len(shift)], kernel[len(shift) :]
+    if not len(unknown):
+        return kernel / scale, (shift / scale) @ kernel
+    moved = (shift / scale)[:, None] * values
+    return np.concatenate([values / scale, unknown + moved]), (shift / scale) @ values

@@ -1,10 +1,11 @@
 """`NetworkSpec`: the layers of a network as a frozen value."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from skae._network.gaps import Gaps
 from skae._network.layers import Dense, Dropout, Layer, Shortcut, Trained, by_layer, trained
 
 T = TypeVar("T")
@@ -34,6 +35,11 @@ class NetworkSpec:
     def flops(self) -> int:
         """Floating-point operations of the forward pass of one row."""
         return sum(layer.flops for layer in self.layers)
+
+    @property
+    def has_gaps(self) -> bool:
+        """Whether rows may have unknown values, which are NaN."""
+        return isinstance(self.layers[0], Gaps)
 
     @property
     def is_random(self) -> bool:
@@ -81,6 +87,7 @@ def dense_autoencoder(
     output_activation: Any,
     dropout: float = 0.0,
     shortcut: bool = False,
+    gaps: bool = False,
 ) -> NetworkSpec:
     """Describe an autoencoder of dense layers.
 
@@ -102,6 +109,8 @@ def dense_autoencoder(
     shortcut : bool, default=False
         Whether a linear path is beside the hidden layers of the encoder, and one beside those of
         the decoder.  A half without hidden layers is a dense layer, and has no such path.
+    gaps : bool, default=False
+        Whether rows may have unknown values, which are NaN.
 
     Returns
     -------
@@ -116,7 +125,9 @@ def dense_autoencoder(
         activations = [*itertools.repeat(activation, len(hidden)), activation_of_last]
         return list(make((first, *hidden, last), activations, dropout))
 
-    encoder = half(n_features, hidden_layer_sizes, n_components, code_activation)
+    opening = [Gaps(n_features)] if gaps else []
+    n_inputs = opening[-1].n_outputs if gaps else n_features
+    encoder = [*opening, *half(n_inputs, hidden_layer_sizes, n_components, code_activation)]
     decoder = half(n_components, decoder_layer_sizes, n_features, output_activation)
     return NetworkSpec((*encoder, *decoder), len(encoder))
 
@@ -140,3 +151,12 @@ def with_shortcut(
     """Yield one half as a single layer: the dense layers, and a linear path beside them."""
     *hidden, last = activations
     yield Shortcut(tuple(dense_chain(sizes, [*hidden, "linear"], dropout)), last)
+
+
+# The names of the layers in files of fitted estimators.
+LAYERS: dict[str, Callable[..., Layer]] = {
+    "Dense": Dense,
+    "Dropout": Dropout,
+    "Gaps": Gaps,
+    "Shortcut": Shortcut,
+}

@@ -43,11 +43,14 @@ class Objective:
         Parameters of the loss, such as ``("delta", 0.5)``.
     penalties : tuple of Penalty
         The penalties.
+    shown_weight : float, default=1
+        Weight of a value that the network is shown, next to one that a corruption hides as NaN.
     """
 
     loss: Hashable
     options: tuple[tuple[str, Hashable], ...] = ()
     penalties: tuple[Penalty, ...] = ()
+    shown_weight: float = 1.0
 
     @property
     def is_cross_entropy(self) -> bool:

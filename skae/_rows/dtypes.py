@@ -51,6 +51,20 @@ def check_dtype(estimator: Any, name: str, X: Matrix) -> Matrix:
     return X
 
 
+def nan_for_missing(X: Any) -> Any:
+    """Return a frame with NaN instead of pandas' NA in columns of objects, or X itself.
+
+    scikit-learn converts NA in columns of all other types.
+    """
+    if not hasattr(X, "isetitem"):
+        return X
+    places = [place for place, dtype in enumerate(X.dtypes) if dtype.kind == "O"]
+    X = X.copy() if places else X
+    for place in places:
+        X.isetitem(place, X.iloc[:, place].to_numpy(object, na_value=np.nan))
+    return X
+
+
 def refuse_masked(name: str, X: Any) -> None:
     """Raise ValueError if values are masked.
 

@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from scipy import sparse
@@ -30,8 +30,8 @@ def is_finite(array: Array) -> bool:
     return math.isfinite(np.vdot(array, array)) or bool(np.isfinite(array).all())
 
 
-def check_finite(name: str, X: Matrix, start: int = 0) -> None:
-    """Raise an error if rows contain NaN or infinity.
+def check_finite(name: str, X: Matrix, start: int = 0, *, gaps: bool = False) -> None:
+    """Raise an error if rows contain infinity, or NaN where it does not mean an unknown value.
 
     Parameters
     ----------
@@ -41,6 +41,8 @@ def check_finite(name: str, X: Matrix, start: int = 0) -> None:
         The rows.
     start : int, default=0
         Number of the first row, if X is a block of more rows.
+    gaps : bool, default=False
+        Whether NaN is allowed, as an unknown value.
 
     Raises
     ------
@@ -51,9 +53,9 @@ def check_finite(name: str, X: Matrix, start: int = 0) -> None:
     if values.dtype.kind != "f":
         return
     with np.errstate(over="ignore", invalid="ignore"):
-        if is_finite(values):
+        if is_finite(values) or (gaps and not np.isinf(values).any()):
             return
-    row, column, value = _first_non_finite(X)
+    row, column, value = _first(X, np.isinf if gaps else _is_bad)
     raise ValueError(
         f"Input {name} contains {'NaN' if np.isnan(value) else 'infinity'}: first in row "
         f"{start + row}, column {column}. Remove or impute such values."
@@ -95,11 +97,60 @@ def finite_mean(scores: Array, weight: Array | None) -> float:
     return float(mean)
 
 
-def _first_non_finite(X: Matrix) -> tuple[int, int, float]:
-    """Return the row, the column and the value of the first NaN or infinity."""
+def _is_bad(values: Array) -> Array:
+    return ~np.isfinite(values)
+
+
+def _first(X: Matrix, test: Callable[[Array], Array]) -> tuple[int, int, float]:
+    """Return the row, the column and the value of the first value that passes a test."""
     if sparse.issparse(X):
         X = X.tocoo()
-        first = np.flatnonzero(~np.isfinite(X.data))[0]
+        first = np.flatnonzero(test(X.data))[0]
         return X.row[first], X.col[first], X.data[first]
-    row, column = np.argwhere(~np.isfinite(X))[0]
+    row, column = np.argwhere(test(X))[0]
     return row, column, X[row, column]
+
+
+def known_values(X: Matrix) -> Matrix:
+    """Return the values of a dense or sparse matrix that are not NaN.
+
+    They are the matrix itself if it has no NaN, else of shape (n_values,), or a sparse matrix that
+    has zeros instead of NaN.
+    """
+    if not np.isnan(X.min() if X.shape[0] else 0):
+        return X
+    if sparse.issparse(X):
+        filled = X.copy()
+        filled.data = np.nan_to_num(filled.data, nan=0.0)
+        return filled
+    return X[~np.isnan(X)]
+
+
+def fill_gaps(rows: Array, weight: Array | None = None) -> Array:
+    """Return rows with NaN replaced by the mean of its column, in their dtype.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_rows, n_features)
+        The rows.  They are returned themselves if they have no NaN.
+    weight : ndarray of shape (n_rows,), default=None
+        Weights of the rows in the means.
+
+    Returns
+    -------
+    filled : ndarray of shape (n_rows, n_features)
+        The rows.  A column without any value is zero.
+    """
+    unknown = np.isnan(rows)
+    if not unknown.any():
+        return rows
+    return np.where(unknown, means_of_known(rows, weight), rows).astype(rows.dtype, copy=False)
+
+
+def means_of_known(rows: Array, weight: Array | None = None) -> Array:
+    """Return the mean of the values of each column that are not NaN, or zero if there are none."""
+    known = ~np.isnan(rows)
+    counts = np.ones(len(rows)) if weight is None else weight.astype(np.float64)
+    total = np.maximum(counts @ known, np.finfo(np.float64).tiny)
+    means: Array = counts @ np.where(known, rows, 0) / total
+    return means

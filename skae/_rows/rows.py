@@ -1,11 +1,13 @@
 """`Rows`: inputs, targets, weights, and the numbers of the rows that are used."""
 
 import functools
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from skae._rows.finite import known_values
 from skae._rows.sources import Source
 from skae._typing import Array, Matrix, Rng, RowMatrix
 
@@ -112,21 +114,35 @@ def split_rows(rows: Rows, fraction: float, rng: Rng) -> tuple[Rows, Rows]:
 
 
 class ValueRange:
-    """The lowest and the highest value of a matrix, each computed when it is first needed."""
+    """The lowest and the highest value of a matrix, each computed when it is first needed.
+
+    NaN, an unknown value, does not count.
+    """
 
     def __init__(self, X: RowMatrix) -> None:
         self.X = X
 
     @functools.cached_property
+    def _lowest(self) -> Any:
+        return self.X.min()  # NaN if one of the values is NaN; a `Source` leaves them out itself
+
+    @functools.cached_property
+    def _known(self) -> Any:
+        is_whole = isinstance(self.X, Source) or not np.isnan(self._lowest)
+        return self.X if is_whole else known_values(self.X)
+
+    @functools.cached_property
     def low(self) -> Any:
-        return self.X.min()
+        if self._known is self.X:
+            return self._lowest
+        return self._known.min() if self._known.shape[0] else np.nan
 
     @functools.cached_property
     def high(self) -> Any:
-        return self.X.max()
+        return self._known.max() if self._known.shape[0] else np.nan
 
     def within(self, low: float, high: float) -> bool:
-        """Return whether all values are between two numbers, but for rounding; NaN is not."""
+        """Return whether all values are between two numbers, but for rounding."""
         low, high = low - ROUNDING * max(1, abs(low)), high + ROUNDING * max(1, abs(high))
         return bool(low <= self.low and self.high <= high)
 
@@ -141,6 +157,6 @@ class ValueRange:
 
     def _are_few_and_small(self) -> bool:
         """Return whether nearly all values are zero, and the others are small on average."""
-        n_values = self.X.shape[0] * self.X.shape[1]
-        n_nonzero = count_nonzero(self.X)
-        return n_nonzero < FEW * n_values and float(self.X.sum()) < SMALL * n_nonzero
+        n_values = math.prod(self._known.shape)
+        n_nonzero = count_nonzero(self._known)
+        return n_nonzero < FEW * n_values and float(self._known.sum()) < SMALL * n_nonzero

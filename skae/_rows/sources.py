@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from skae._rows.finite import check_finite
+from skae._rows.finite import check_finite, known_values
 from skae._rows.mapped_file import MappedFile, check_length
 from skae._typing import Array
 
@@ -65,6 +65,8 @@ class Source:
         Name of the parameter, for errors.
     limits : ReadLimits, default=None
         Sizes of a block and of the buffer; ``Source.default_limits`` if None.
+    gaps : bool, default=False
+        Whether NaN is allowed, as an unknown value.
 
     Attributes
     ----------
@@ -79,8 +81,10 @@ class Source:
 
     default_limits: ClassVar[ReadLimits] = ReadLimits()
 
-    def __init__(self, data: Any, name: str, limits: ReadLimits | None = None) -> None:
-        self.data, self.name = data, name
+    def __init__(
+        self, data: Any, name: str, limits: ReadLimits | None = None, *, gaps: bool = False
+    ) -> None:
+        self.data, self.name, self.gaps = data, name, gaps
         self.limits = limits or self.default_limits
         self.shape, self.dtype = tuple(map(int, data.shape)), data.dtype
         self.file = MappedFile.find(data)
@@ -140,11 +144,14 @@ class Source:
     @functools.cached_property
     def _figures(self) -> tuple[Any, Any, float, int]:
         """Lowest and highest value, sum, and number of nonzeros, from one pass over all blocks."""
-        blocks = map(self.block, range(len(self.starts)))
+        blocks = map(known_values, map(self.block, range(len(self.starts))))
         figures = [
             (block.min(), block.max(), block.sum(dtype=np.float64), np.count_nonzero(block))
             for block in blocks
+            if block.size
         ]
+        if not figures:
+            return np.nan, np.nan, 0.0, 0
         lows, highs, sums, counts = zip(*figures, strict=True)
         return min(lows), max(highs), float(sum(sums)), int(sum(counts))
 
@@ -162,7 +169,7 @@ class Source:
             ) from error
         if block.shape != (stop - start, self.shape[1]):
             raise self._truncated(block, start, stop)
-        check_finite(self.name, block, start)
+        check_finite(self.name, block, start, gaps=self.gaps)
         return block
 
     def _truncated(self, block: Array, start: int, stop: int) -> OSError:

@@ -12,6 +12,7 @@ from skae._engine.spec import ProgramSpec
 from skae._network.layers import Layer, Shortcut
 from skae._network.spec import NetworkSpec
 from skae._network.tying import tie
+from skae._rows.finite import fill_gaps, means_of_known
 from skae._rows.rows import Rows
 from skae._training.components import (
     ROWS_PER_COLUMN,
@@ -34,10 +35,15 @@ SMALLEST_GAIN = 1e-2
 
 def starting_weights(spec: ProgramSpec, rows: Rows, plan: Plan) -> list[Floats]:
     """Return the weights of a new network, before its first step."""
-    weights = initial_weights(spec.network, plan.seed)
+    network = spec.network
+    weights = initial_weights(network, plan.seed)
     if plan.init == "pca":
-        return _started_at_pca(spec, rows, plan, weights)
-    return tie(spec.network, weights) if spec.tied else weights
+        weights = _started_at_pca(spec, rows, plan, weights)
+    elif spec.tied:
+        weights = tie(network, weights)
+    if network.has_gaps:
+        _close_gaps(network, draw_sample(rows, plan, network.n_components, dense=True), weights)
+    return weights
 
 
 def initial_weights(network: NetworkSpec, seed: int) -> list[Floats]:
@@ -60,7 +66,10 @@ def _started_at_pca(
     """
     network = spec.network
     is_logistic = network.activations[-1] == "sigmoid"
-    sample = draw_sample(rows, plan, network.n_components, dense=is_logistic)
+    dense = is_logistic or network.has_gaps
+    sample = draw_sample(rows, plan, network.n_components, dense=dense)
+    if network.has_gaps:
+        sample = _filled(sample)
     pca = components(sample, network.n_components, plan.seed)
     if not pca.deviations.max(initial=0) < LARGEST_DEVIATION:
         return tie(network, weights) if spec.tied else list(weights)
@@ -70,6 +79,7 @@ def _started_at_pca(
     n, last = len(pca.axes), len(network.layers) - 1
     code = network.n_encoder_layers - 1
     kernel, bias = _linear_part(network.layers[code], own[code])
+    kernel = kernel[: network.n_features]  # without the weights of `Gaps`
     kernel[:, :n] = pca.axes.T / pca.deviations
     bias[:n] = -sample.input_mean() @ kernel[:, :n]
     codes = sample.inputs @ kernel + bias if is_logistic else None
@@ -115,6 +125,30 @@ def _linear_part(layer: Layer, weights: list[Any]) -> tuple[Array, Array]:
     for place in places:
         weights[place] = weights[place].astype(np.float64)
     return weights[places[0]], weights[places[1]]
+
+
+def _filled(sample: Sample) -> Sample:
+    """Replace unknown values by the means of their columns."""
+    inputs = fill_gaps(sample.inputs, sample.weight)
+    if sample.targets is sample.inputs:
+        return sample._replace(inputs=inputs, targets=inputs)
+    return sample._replace(inputs=inputs, targets=fill_gaps(sample.targets, sample.weight))
+
+
+def _close_gaps(network: NetworkSpec, sample: Sample, weights: Sequence[Floats]) -> None:
+    """Let unknown values start as the means of their columns.
+
+    A column without any value gets an output of zero.  Training never compares it, so it stays so.
+    """
+    own, n = network.by_layer(weights), network.n_features
+    means, never = means_of_known(sample.inputs, sample.weight), np.isnan(sample.targets).all(0)
+    is_linear = isinstance(network.layers[1], Shortcut)
+    for place in (0, -3) if is_linear else (0,):
+        kernel = own[1][place]
+        kernel[n:] = means[:, None] * kernel[:n]
+    n_arrays = 3 if isinstance(network.layers[-1], Shortcut) else 2
+    for array in own[-1][-n_arrays:]:
+        array[..., never] = 0
 
 
 def _logistic(codes: Array, sample: Sample) -> tuple[Array, Array]:

@@ -56,7 +56,8 @@ CASES = [
         "fraction",
         [
             *BAD_FRACTIONS,
-            ({"fill_value": np.nan}, ValueError, "fill_value must be a finite number; got nan"),
+            ({"fill_value": np.inf}, ValueError, "fill_value must be finite in float32; got inf"),
+            ({"vary": 1}, TypeError, "vary must be True or False; got 1"),
             ({"fill_value": -1e39}, ValueError, "fill_value must be finite in float32; got -1e"),
             ({"fill_value": "mean"}, TypeError, "fill_value must be a finite number; got 'mean'"),
         ],

@@ -140,6 +140,14 @@ def masks_on_device(corruption):
     return np.array([clean != noisy for clean, noisy in pairs])
 
 
+def test_shares_on_device_vary():
+    """Each row has another share of unknown values, uniform from 0 to 0.8."""
+    pairs = batches(MaskingNoise(0.8, fill_value=np.nan, vary=True), distinct_rows(4000, 50))
+    shares = np.concatenate([np.isnan(noisy).mean(axis=1) for _, noisy in pairs])
+    assert abs(shares.mean() - 0.4) < 4 * 0.8 / np.sqrt(12 * 4000)
+    assert abs(np.quantile(shares, 0.9) - 0.72) < 0.05
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_cells_on_device_are_random(kind):
     """A share of the values is replaced, independently and again for each step."""

@@ -16,6 +16,10 @@ ESTIMATORS = [
     DeepAutoencoder(tied_weights=True),
     DenoisingAutoencoder(),
     DenoisingAutoencoder(corruption=MaskingNoise()),
+    DeepAutoencoder(missing_values="mask"),
+    DenoisingAutoencoder(
+        missing_values="mask", corruption=MaskingNoise(0.5, fill_value=float("nan"), vary=True)
+    ),
     GaussianNoise(),
     MaskingNoise(),
     SwapNoise(),

@@ -124,6 +124,21 @@ def test_hooks_are_hidden(fitted):
         estimator.onnx_converters  # noqa: B018
 
 
+@each_dtype
+@pytest.mark.parametrize("init", ["pca", "random"])
+@pytest.mark.parametrize("method", ["transform", "reconstruct", "score_samples"])
+def test_nan_is_unknown(method, init, dtype, make_autoencoder, X):
+    rows = np.where(np.random.default_rng(0).random(X.shape) < 0.3, np.nan, X).astype(dtype)
+    rows[3] = np.nan
+    estimator = make_autoencoder(missing_values="mask", init=init).fit(rows)
+    model = skl2onnx.to_onnx(estimator, rows[:1], options={"method": method})
+    out, expected = run(model, rows), getattr(estimator, method)(rows)
+
+    assert out.dtype == expected.dtype == dtype
+    assert out.shape == expected.shape
+    assert_allclose(out, expected, rtol=1e-4, atol=1e-5)
+
+
 def test_unknown_activation_is_refused(make_autoencoder, X):
     import keras
 

@@ -8,8 +8,8 @@ import pytest
 SKAE = Path(__file__).parents[2] / "skae"
 # From top to bottom.  The files skae/_*.py are the ground floor.
 ROOMS = [
-    "_outliers", "_estimators", "_interop", "_training", "_engine", "_objective", "_corruption",
-    "_network", "_rows", "ground floor",
+    "_outliers", "_imputation", "_estimators", "_interop", "_training", "_engine", "_objective",
+    "_corruption", "_network", "_rows", "ground floor",
 ]  # fmt: skip
 BESIDE = {"_plot": {"ground floor"}, "datasets": {"_rows", "ground floor"}}
 TENSORFLOW_ROOMS = {"_engine", "_interop"}

@@ -14,6 +14,7 @@ from sklearn.decomposition import PCA
 
 import skae
 from skae import (
+    AutoencoderImputer,
     AutoencoderOutlierDetector,
     DeepAutoencoder,
     DenoisingAutoencoder,
@@ -27,6 +28,7 @@ from skae import (
     SwapNoise,
 )
 from skae._estimators.parameters import check_parameters
+from skae._imputation.inputs import check_parameters as check_imputer
 from skae._outliers.calls import check_parameters as check_detector
 from skae.datasets import load_mnist
 from tests.estimators.comparisons import refused
@@ -51,6 +53,7 @@ SHARED = {
     "tied_weights": (["False", "no", "", 0, 1, 1.0, nan, *OBJECTS], [True, False, np.True_]),
     "init": (["PCA", "zeros", "", True, 3, *OBJECTS], ["pca", "random"]),
     "features": (["codes", "", True, 3, ["code"], *OBJECTS], ["code", "hidden", "all"]),
+    "missing_values": (["masks", "nan", "", True, nan, 3, ["mask"], *OBJECTS], ["error", "mask"]),
     "dropout": ([*NUMBERS, 1, 1.0, "auto"], [0, 0.5, np.float16(0.5), Fraction(1, 3)]),
     "alpha": ([*NUMBERS, "auto"], [0, 1e-3, np.float32(2)]),
     "code_penalty": ([*NUMBERS, "auto"], [0, 1e-3, np.float32(2)]),
@@ -103,6 +106,16 @@ PARAMETERS = {
         "standardize": (["False", 0, 1, 1.0, nan, *OBJECTS], [True, False, np.True_]),
         "random_state": SHARED["random_state"],
     },
+    AutoencoderImputer: {
+        "autoencoder": ([0, "", DeepAutoencoder, PCA(), *OBJECTS[1:]], [None, DeepAutoencoder()]),
+        "missing_values": (["", "NaN", True, inf, *OBJECTS[1:]], [nan, None, -1, np.float32(0.5)]),
+        "add_indicator": (["False", 0, 1, 1.0, nan, *OBJECTS], [True, False, np.True_]),
+        "sample_posterior": (["False", 0, 1, 1.0, nan, *OBJECTS], [True, False, np.True_]),
+        "n_draws": ([*INTEGERS, 10_001], [1, np.int64(5)]),
+        "n_folds": ([*INTEGERS, 1001, "all"], ["auto", 1, np.int32(8)]),
+        "keep_empty_features": (["False", 0, 1, 1.0, nan, *OBJECTS], [True, False, np.True_]),
+        "random_state": SHARED["random_state"],
+    },
     GaussianNoise: {
         "scale": (NUMBERS, [0, 0.5, np.float32(1), *PER_FEATURE]),
         "clip": (["auto", *CLIPS], [None, (0, 1), [-inf, 0]]),
@@ -110,7 +123,8 @@ PARAMETERS = {
     },
     MaskingNoise: {
         "fraction": FRACTIONS,
-        "fill_value": (VALUES, [-1, 0, np.float32(2)]),
+        "fill_value": ([v for v in VALUES if v is not nan], [-1, 0, np.float32(2), nan]),
+        "vary": (["no", 0, 1, 1.0, nan, *OBJECTS], [True, False, np.True_]),
         "groups": GROUPS,
         "random_state": SHARED["random_state"],
     },
@@ -152,6 +166,8 @@ def test_right_kinds_are_accepted(kind, X):
             estimator = kind(**{name: value})
             if kind is AutoencoderOutlierDetector:
                 check_detector(estimator)
+            elif kind is AutoencoderImputer:
+                check_imputer(estimator)
             elif hasattr(estimator, "partial_fit"):
                 check_parameters(estimator)
             else:
@@ -307,6 +323,7 @@ def test_mask_selects_rows(plane, X):
         ("latent_dim", "Did you mean 'n_components'"),
         ("Seed", "Did you mean 'random_state'"),
         ("l2", "Did you mean 'alpha'"),
+        ("handle_missing", "Did you mean 'missing_values'"),
         ("jacobian_penalty", "Did you mean 'contraction'"),
         ("validation_split", "Did you mean 'validation_fraction'"),
         ("noise_factor", "Did you mean 'noise_scale'"),

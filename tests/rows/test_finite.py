@@ -2,9 +2,17 @@
 
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
 from scipy import sparse
 
-from skae._rows.finite import as_float32, check_finite, check_results, is_finite
+from skae._rows.finite import (
+    as_float32,
+    check_finite,
+    check_results,
+    fill_gaps,
+    is_finite,
+    means_of_known,
+)
 
 X = np.random.default_rng(0).normal(size=(6, 4))
 VALUES = [(np.nan, "NaN"), (np.inf, "infinity"), (-np.inf, "infinity")]
@@ -37,6 +45,31 @@ def test_first_wrong_value_is_named(value, noun, form):
         check_finite("X", rows)
     with pytest.raises(ValueError, match=r"^Input X_val contains .*: first in row 103, column 2"):
         check_finite("X_val", rows, start=100)
+
+
+@pytest.mark.parametrize("form", [np.array, sparse.csr_array])
+def test_nan_may_be_unknown(form):
+    check_finite("X", form(put(np.nan, (5, 0), (3, 2))), gaps=True)
+    rows = form(put(np.inf, (5, 0)) + put(np.nan, (3, 2)))
+    with pytest.raises(ValueError, match=r"^Input X contains infinity: first in row 5, column 0"):
+        check_finite("X", rows, gaps=True)
+
+
+@pytest.mark.parametrize("weight", [None, np.array([2.0, 0, 1, 5], np.float32)])
+def test_gaps_are_filled_by_means(weight):
+    rows = np.array([[1, np.nan, np.nan], [2, 4, np.nan], [np.nan, 6, np.nan], [4, 8, np.nan]])
+    means = means_of_known(rows, weight)
+    weights = np.ones(4) if weight is None else weight
+
+    for column in (0, 1):
+        known = ~np.isnan(rows[:, column])
+        expected = np.average(rows[known, column], weights=weights[known])
+        assert means[column] == pytest.approx(expected)
+    assert means[2] == 0
+    filled = fill_gaps(rows.astype(np.float32), weight)
+    assert filled.dtype == np.float32
+    assert_array_equal(filled, np.where(np.isnan(rows), means, rows).astype(np.float32))
+    assert fill_gaps(X) is X
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

@@ -10,7 +10,7 @@ from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, QuantileTransforme
 
 from skae._network.activations import ACTIVATIONS
 from skae._rows.rows import ValueRange
-from skae._rows.sources import Source
+from skae._rows.sources import ReadLimits, Source
 
 
 def tables():
@@ -59,9 +59,29 @@ def test_softmax_rows_are_in_range():
     assert ValueRange(rows / rows.sum(axis=1, keepdims=True)).within(0, 1)
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_not_finite_is_out_of_range(value):
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+def test_infinity_is_out_of_range(value):
     assert not ValueRange(np.array([[0.5, value]])).within(0, 1)
+
+
+@pytest.mark.parametrize(
+    "form", [np.array, sparse.csr_array, lambda X: Source(X, "X", ReadLimits(2, 4), gaps=True)]
+)
+def test_unknown_values_do_not_count(form):
+    rows = np.array([[0.5, np.nan], [np.nan, np.nan], [np.nan, 0.0], [1.0, np.nan]])
+    values = ValueRange(form(rows))
+
+    assert (values.low, values.high) == (0, 1)
+    assert values.fills_unit_interval()
+
+
+@pytest.mark.parametrize("form", [np.array, lambda X: Source(X, "X", gaps=True)])
+def test_no_value_has_no_range(form):
+    values = ValueRange(form(np.full((4, 2), np.nan)))
+
+    assert np.isnan([values.low, values.high]).all()
+    assert not values.within(0, 1)
+    assert not values.fills_unit_interval()
 
 
 @pytest.mark.parametrize("dtype", [bool, "u1", "i1", "f2", ">f4", "g"])
