@@ -1,0 +1,1 @@
+"""Imputers on six sets: ``python -m benchmarks.imputation --help``."""
