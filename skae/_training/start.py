@@ -1,6 +1,9 @@
 """The weights from which training starts: drawn at random, or those of PCA."""
 
-from collections.abc import Sequence
+import contextlib
+import functools
+import threading
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,12 +36,33 @@ LOGISTIC_STEPS, MIN_LOGISTIC_ROWS = 30, 2000
 SMALLEST_GAIN = 1e-2
 
 
+_one_blas_thread = threading.RLock()
+
+
+@functools.cache
+def _blas() -> Any:
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController().select(user_api="blas")
+
+
+@contextlib.contextmanager
+def _on_one_blas_thread() -> Iterator[None]:
+    """Let NumPy's products use one thread: on some processors, more threads change their bits.
+
+    The number of threads belongs to the process, so starts in several threads take turns.
+    """
+    with _one_blas_thread, _blas().limit(limits=1):
+        yield
+
+
 def starting_weights(spec: ProgramSpec, rows: Rows, plan: Plan) -> list[Floats]:
     """Return the weights of a new network, before its first step."""
     network = spec.network
     weights = initial_weights(network, plan.seed)
     if plan.init == "pca":
-        weights = _started_at_pca(spec, rows, plan, weights)
+        with _on_one_blas_thread():
+            weights = _started_at_pca(spec, rows, plan, weights)
     elif spec.tied:
         weights = tie(network, weights)
     if network.has_gaps:

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 
+import numpy
 import pytest
 
 import skae
@@ -95,7 +96,8 @@ def test_documented_defaults_are_true():
                 rf"^{name} : (?:.*\\\n)?.*default=(.*)$", inspect.getdoc(kind), re.MULTILINE
             )
             if stated:
-                assert eval(stated[1]) == parameter.default, f"{kind.__name__}({name})"
+                where = f"{kind.__name__}({name})"
+                numpy.testing.assert_equal(eval(stated[1]), parameter.default, where)
 
 
 def test_docstrings_may_be_stripped():
