@@ -324,3 +324,20 @@ class BaseAutoencoder(
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return copies.deep_copy(self, memo)
+
+
+def check_nested(autoencoder: Any, example: str) -> None:
+    """Raise an error unless an estimator can train clones of its parameter ``autoencoder``."""
+    if autoencoder is None:
+        return
+    if not isinstance(autoencoder, BaseAutoencoder):
+        raise TypeError(
+            f"autoencoder must be None or an estimator of skae, such as {example}(); got "
+            f"{autoencoder!r}."
+        )
+    checkpoint = vars(autoencoder)["checkpoint"]
+    if checkpoint is not None:
+        raise ValueError(
+            "autoencoder must have checkpoint=None, because several networks would share one file; "
+            f"got checkpoint={checkpoint!r}."
+        )

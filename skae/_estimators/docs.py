@@ -105,7 +105,8 @@ early_stopping : bool or "auto", default="auto"
     falls.  "auto" is True for 20 to 9,999 rows: few rows are easily overfitted.  The rate then
     falls to zero within as many epochs as there were before, but at least five, and never more than
     ``epochs`` in all.  The estimator keeps the weights with the lowest validation loss: those after
-    an epoch, their average over recent epochs, or those before the first epoch.
+    an epoch, their average over recent epochs, or those before the first epoch.  These last are
+    also kept if they have a lower loss on the training rows.
 validation_fraction : float, default=0.1
     Share of the rows, in (0, 1), that early stopping validates on instead of training on them.
     Only used if `fit` is called without ``X_val``.

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils.validation import validate_data
 
 from skae._checks import check_bool, check_number, check_random_state
-from skae._estimators.base import BaseAutoencoder
+from skae._estimators.base import check_nested
 from skae._rows.dtypes import nan_for_missing, without_array_api
 from skae._rows.finite import check_finite
 from skae._rows.readable import readable
@@ -26,7 +26,7 @@ def check_parameters(imputer: Any) -> None:
     ValueError, TypeError
         If a parameter does not have the documented type or range.
     """
-    _check_autoencoder(imputer.autoencoder)
+    check_nested(imputer.autoencoder, "DenoisingAutoencoder")
     _check_missing_values(imputer.missing_values)
     check_draws(imputer.n_draws)
     for name in ("add_indicator", "sample_posterior", "keep_empty_features"):
@@ -37,22 +37,6 @@ def check_parameters(imputer: Any) -> None:
 
 def check_draws(n_draws: Any) -> None:
     check_number("n_draws", n_draws, low=1, high=MOST_DRAWS, kind=Integral)
-
-
-def _check_autoencoder(autoencoder: Any) -> None:
-    if autoencoder is None:
-        return
-    if not isinstance(autoencoder, BaseAutoencoder):
-        raise TypeError(
-            "autoencoder must be None or an estimator of skae, such as DenoisingAutoencoder(); got "
-            f"{autoencoder!r}."
-        )
-    checkpoint = vars(autoencoder)["checkpoint"]
-    if checkpoint is not None:
-        raise ValueError(
-            "autoencoder must have checkpoint=None, because several networks would share one file; "
-            f"got checkpoint={checkpoint!r}."
-        )
 
 
 def _check_missing_values(value: Any) -> None:

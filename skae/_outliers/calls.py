@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from skae._checks import check_bool, check_number, check_random_state, is_auto, make_seed
-from skae._estimators.base import BaseAutoencoder
+from skae._estimators.base import check_nested
 from skae._estimators.inputs import check_labels, check_rows, check_weight
 from skae._outliers.calibration import Calibration
 from skae._outliers.comparison import Member, average
@@ -118,7 +118,7 @@ def check_parameters(detector: Any) -> None:
     ValueError, TypeError
         If a parameter does not have the documented type or range.
     """
-    _check_autoencoder(detector.autoencoder)
+    check_nested(detector.autoencoder, "DeepAutoencoder")
     _check_threshold(detector)
     check_number("trim", detector.trim, low=0, high=0.5)
     check_number("n_folds", detector.n_folds, low=1, high=MOST_FOLDS, kind=Integral, auto=True)
@@ -135,22 +135,6 @@ def _check_threshold(detector: Any) -> None:
     contamination, rate = detector.contamination, detector.false_alarm_rate
     check_number("contamination", contamination, low=0, high=0.5, above=True, auto=True)
     check_number("false_alarm_rate", rate, low=0, high=1, above=True, below=True)
-
-
-def _check_autoencoder(autoencoder: Any) -> None:
-    if autoencoder is None:
-        return
-    if not isinstance(autoencoder, BaseAutoencoder):
-        raise TypeError(
-            "autoencoder must be None or an estimator of skae, such as DeepAutoencoder(); got "
-            f"{autoencoder!r}."
-        )
-    checkpoint = vars(autoencoder)["checkpoint"]
-    if checkpoint is not None:
-        raise ValueError(
-            "autoencoder must have checkpoint=None, because several networks would share one file; "
-            f"got checkpoint={checkpoint!r}."
-        )
 
 
 def _make_autoencoder(detector: Any, n_features: int) -> Any:
