@@ -12,9 +12,9 @@ import numpy as np
 
 from skae._engine.lookup.names import activation_function
 from skae._engine.tensorflow import tf
-from skae._network.gaps import Gaps
 from skae._network.layers import Dense, Dropout, Layer, Shortcut
 from skae._network.spec import NetworkSpec
+from skae._network.tables import Gaps, Probabilities
 from skae._typing import Array, Tensor
 
 T = TypeVar("T")
@@ -141,7 +141,7 @@ def run_forward(
     Parameters
     ----------
     network : NetworkSpec
-        The layers; the last one is dense.
+        The layers; the last one is dense, or turns logits into probabilities.
     weights : sequence of tensor
         The weights of all layers.
     rows : tensor of shape (n_rows, n_features)
@@ -201,7 +201,8 @@ def drop(layer: Dropout, keep: Tensor, values: Tensor) -> Tensor:
 @apply.register
 def _(layer: Gaps, weights: Sequence[Tensor], rows: Tensor, mode: Mode) -> Tensor:
     unknown = tf.math.is_nan(rows)
-    return tf.concat([tf.where(unknown, 0.0, rows), tf.cast(unknown, rows.dtype)], axis=1)
+    told = tf.cast(unknown[:, : layer.width], rows.dtype)
+    return tf.concat([tf.where(unknown, 0.0, rows), told], axis=1)
 
 
 @functools.singledispatch
@@ -224,6 +225,11 @@ def _(layer: Dense, weights: Sequence[Tensor], rows: Tensor, mode: Mode) -> Tens
 def _(layer: Shortcut, weights: Sequence[Tensor], rows: Tensor, mode: Mode) -> Tensor:
     path, own = layer.split(weights)
     return product(rows, path, mode) + run_chain(Chain(layer.layers, own, rows, mode))
+
+
+@logits.register
+def _(layer: Probabilities, weights: Sequence[Tensor], rows: Tensor, mode: Mode) -> Tensor:
+    return rows
 
 
 def product(rows: Tensor, kernel: Tensor, mode: Mode) -> Tensor:

@@ -1,6 +1,6 @@
 """Mini-batches, and the losses of their rows with gradients."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ from skae._engine.lookup.tracing import (
 from skae._engine.spec import ProgramSpec
 from skae._engine.tensorflow import keras, tf
 from skae._network.frozen import name_of
+from skae._network.tables import Probabilities
 from skae._typing import Array, Tensor
 
 
@@ -183,6 +184,8 @@ def batch_losses(
     model: Any, activation: Callable[[Tensor], Tensor], spec: ProgramSpec
 ) -> Callable[[Batch, Tensor], tuple[Tensor, Tensor]]:
     """Return the loss of a compiled model as a function of a mini-batch and logits."""
+    if spec.network.table is not None:
+        return table_losses(model, spec.network.table, spec.objective.shown_weight)
     of_rows = row_losses(model, activation)
     if spec.network.has_gaps:
         return known_losses(model, activation, spec.objective.shown_weight)
@@ -225,6 +228,56 @@ def known_losses(
         return with_gradient(losses)(batch.conditioned(batch.targets), z)
 
     return both
+
+
+def table_losses(
+    model: Any, table: Probabilities, shown_weight: float
+) -> Callable[[Batch, Tensor], tuple[Tensor, Tensor]]:
+    """Return the loss of tables with categories as a function of a mini-batch and logits.
+
+    The loss of a row is the mean over its known columns: the model's loss of each number, and the
+    cross-entropy of each boolean and each category.  A column that the network is shown counts
+    ``shown_weight`` times.
+    """
+    loss = keras.losses.get(model.loss)
+    cells = loss.call if isinstance(loss, keras.losses.Loss) else loss
+    _check_mean(loss, cells, 3)
+
+    def columns(inputs: Tensor, targets: Tensor, z: Tensor) -> Iterator[tuple[Tensor, ...]]:
+        """Yield losses, and whether the columns are known and shown, by kinds of columns."""
+        known, shown = (tf.math.logical_not(tf.math.is_nan(x)) for x in (targets, inputs))
+        targets = tf.where(known, targets, 0.5)
+        for part, losses_of in (
+            (slice(table.n_numbers), lambda *pair: _of_cells(cells, *pair)),
+            (table.booleans, tf.nn.sigmoid_cross_entropy_with_logits),
+        ):
+            if part.stop - (part.start or 0):
+                yield losses_of(targets[:, part], z[:, part]), known[:, part], shown[:, part]
+        for run in table.runs():
+            one_hot, given, own = (
+                tf.reshape(x[:, run.start : run.stop], run.shape) for x in (targets, inputs, z)
+            )
+            values = -tf.reduce_sum(one_hot * tf.nn.log_softmax(own), axis=2)
+            yield values, tf.reduce_sum(one_hot, axis=2) > 0, tf.reduce_sum(given, axis=2) > 0
+
+    def both(batch: Batch, z: Tensor) -> tuple[Tensor, Tensor]:
+        def losses(targets: Tensor, z: Tensor) -> Tensor:
+            total, n_known = tf.zeros(z.shape[0]), tf.zeros(z.shape[0])
+            for values, known, shown in columns(batch.inputs, targets, z):
+                weighted = values * tf.where(shown, shown_weight, 1.0)
+                total += tf.reduce_sum(tf.where(known, weighted, 0.0), axis=1)
+                n_known += tf.reduce_sum(tf.cast(known, tf.float32), axis=1)
+            return total / tf.maximum(n_known, 1.0)
+
+        return with_gradient(losses)(batch.targets, z)
+
+    return both
+
+
+def _of_cells(cells: Callable[[Tensor, Tensor], Tensor], targets: Tensor, z: Tensor) -> Tensor:
+    """Return the loss of each value, for a loss that is a mean over the values of a row."""
+    flat = (tf.reshape(x, (-1, 1)) for x in (targets, z))
+    return tf.reshape(cells(*flat), tf.shape(z))
 
 
 def _check_mean(loss: Any, function: Callable[[Tensor, Tensor], Tensor], n_features: int) -> None:

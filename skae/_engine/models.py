@@ -22,9 +22,9 @@ from skae._engine.muon import Muon
 from skae._engine.spec import ProgramSpec, activation_parameters, routed_options
 from skae._engine.tensorflow import check_eager, keras, tf, unnamed_variables
 from skae._network.frozen import KerasConfig, name_of, thaw
-from skae._network.gaps import Gaps
 from skae._network.layers import Dense, Dropout, Layer, Shortcut
 from skae._network.spec import NetworkSpec
+from skae._network.tables import Gaps, Probabilities
 from skae._process import check_not_forked
 from skae._typing import Array, Tensor
 
@@ -54,9 +54,27 @@ def _(layer: Gaps, half: str, name: str) -> Callable[[Tensor], Tensor]:
         # operations, and no layer of skae: a saved model can be opened without skae
         unknown = keras.ops.isnan(rows)
         values = keras.ops.where(unknown, 0.0, rows)
-        return keras.ops.concatenate([values, keras.ops.cast(unknown, "float32")], axis=-1)
+        told = keras.ops.cast(unknown[:, : layer.width], "float32")
+        return keras.ops.concatenate([values, told], axis=-1)
 
     return gaps
+
+
+@keras_layer.register
+def _(layer: Probabilities, half: str, name: str) -> Callable[[Tensor], Tensor]:
+    def probabilities(logits: Tensor) -> Tensor:
+        ops, parts = keras.ops, [logits[:, : layer.n_numbers]]
+        if layer.n_booleans:
+            parts.append(ops.sigmoid(logits[:, layer.booleans]))
+        for run in layer.runs():
+            block = ops.reshape(logits[:, run.start : run.stop], run.shape)
+            flat = (-1, run.stop - run.start)
+            # Keras warns of a softmax over one value.
+            shares = ops.softmax(block, axis=-1) if run.n_categories > 1 else ops.ones_like(block)
+            parts.append(ops.reshape(shares, flat))
+        return ops.concatenate(parts, axis=-1)
+
+    return probabilities
 
 
 @keras_layer.register

@@ -91,9 +91,11 @@ def calibrate(network: Network, objective: Objective, rows: Rows) -> Network:
     linear, it gets the factor and the shift that minimise its squared error, unless the loss would
     rise.  The output of another activation becomes the mean, unless the whole fit failed: then a
     warning says so.  The last layer's weights hold the result.  Without a correction, the network
-    itself is returned.
+    itself is returned.  Tables with categories need none: their numbers have a common scale.
     """
     spec = network.spec
+    if spec.table is not None:
+        return network
     slopes, shifts = np.ones(1), np.zeros(1)
     large = min(LARGE_SAMPLE, max(SAMPLE, LARGE_VALUES // spec.n_features))
     for n_rows in (SAMPLE, large):

@@ -23,6 +23,7 @@ from skae._interop import copies, html, keras_models, onnx, pickling
 from skae._network.features import n_features_out
 from skae._network.inference import Network
 from skae._rows.finite import finite_mean
+from skae._tables.inputs import categories, probabilities, refuse_out, restore
 from skae._training.watchers.sklearn_callbacks import CallbackSupportMixin
 
 
@@ -135,8 +136,7 @@ class BaseAutoencoder(
         {use_raises}
         """
         check_is_fitted(self)
-        features = check_features(self)
-        return self._network.encode(self._checked(X), out, features)
+        return self._network.encode(self._checked(X), out, check_features(self))
 
     def inverse_transform(self, X: Any, *, out: Any = None) -> Any:
         """Decode codes.
@@ -156,13 +156,14 @@ class BaseAutoencoder(
         Raises
         ------
         ValueError
-            If X does not have as many features as `transform` returns, holds NaN, infinity or
-            masked values, if a result overflows its dtype, or if ``features`` does not determine
-            the code.
+            If X does not have the features of `transform`, holds NaN, infinity or masked values, if
+            a result overflows its dtype, or if ``features`` does not determine the code.
         """
         check_is_fitted(self)
         features = check_decodes(self)
-        return self._network.decode(check_codes(self, X, self._n_features_out), out, features)
+        refuse_out(self, out)
+        rows = self._network.decode(check_codes(self, X, self._n_features_out), out, features)
+        return restore(self, rows, X)
 
     def reconstruct(self, X: Any, *, out: Any = None) -> Any:
         """Encode rows and decode their codes.
@@ -183,7 +184,32 @@ class BaseAutoencoder(
         {use_raises}
         """
         check_is_fitted(self)
-        return self._network.reconstruct(self._checked(X), out)
+        refuse_out(self, out)
+        return restore(self, self._network.reconstruct(self._checked(X), out), X)
+
+    def reconstruct_proba(self, X: Any) -> dict[str, Any]:
+        """Reconstruct the categories of rows as probabilities.
+
+        Parameters
+        ----------
+        {X}
+
+        Returns
+        -------
+        probabilities : dict of str to ndarray of shape (n_samples, n_categories)
+            The probabilities of the ``categories_`` of each categorical column, by its name.
+
+        Raises
+        ------
+        {use_raises}
+        """
+        check_is_fitted(self)
+        return probabilities(self, self._network.reconstruct(self._checked(X)))
+
+    @property
+    def categories_(self) -> dict[str, list[Any]]:
+        """Categories of each categorical column, by its name."""
+        return categories(self)
 
     def score_samples(self, X: Any, *, out: Any = None) -> Any:
         """Measure how well each row is reconstructed.
@@ -221,16 +247,14 @@ class BaseAutoencoder(
         -------
         score : float
             Mean of `score_samples`, weighted by ``sample_weight``: at most 0, and higher is better.
-            It is rounded to seven digits, the precision of the network's weights.  Rounding hides
-            differences that depend on the number of threads of the BLAS library.
+            It is rounded to seven digits, so that the threads of the BLAS library change nothing.
 
         Raises
         ------
         {use_raises}
         """
         check_is_fitted(self)
-        X = self._checked(X)
-        scores = self._network.scores(X, dtype=np.dtype(np.float64))
+        scores = self._network.scores(self._checked(X), dtype=np.dtype(np.float64))
         weight = None if sample_weight is None else check_weight(self, scores, sample_weight)
         return float(f"{finite_mean(scores, weight):.7g}")
 
@@ -258,9 +282,9 @@ class BaseAutoencoder(
         Examples
         --------
         >>> import keras, numpy as np
-        >>> from skae import DeepAutoencoder
         >>> encoder = keras.Sequential([keras.Input((8,)), keras.layers.Dense(2)])
         >>> decoder = keras.Sequential([keras.Input((2,)), keras.layers.Dense(8)])
+        >>> from skae import DeepAutoencoder
         >>> autoencoder = DeepAutoencoder.from_keras(encoder, decoder, epochs=5)
         >>> autoencoder.transform(np.ones((3, 8))).shape
         (3, 2)
@@ -324,20 +348,3 @@ class BaseAutoencoder(
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return copies.deep_copy(self, memo)
-
-
-def check_nested(autoencoder: Any, example: str) -> None:
-    """Raise an error unless an estimator can train clones of its parameter ``autoencoder``."""
-    if autoencoder is None:
-        return
-    if not isinstance(autoencoder, BaseAutoencoder):
-        raise TypeError(
-            f"autoencoder must be None or an estimator of skae, such as {example}(); got "
-            f"{autoencoder!r}."
-        )
-    checkpoint = vars(autoencoder)["checkpoint"]
-    if checkpoint is not None:
-        raise ValueError(
-            "autoencoder must have checkpoint=None, because several networks would share one file; "
-            f"got checkpoint={checkpoint!r}."
-        )

@@ -91,6 +91,9 @@ class DenoisingAutoencoder(BaseAutoencoder):
         init: str = "random",
         features: str = "code",
         missing_values: str = "error",
+        categorical_features: str | Sequence[str | int] | None = "from_dtype",
+        min_frequency: float | None = None,
+        handle_unknown: str = "ignore",
         dropout: float = 0.0,
         alpha: float = 0.0,
         code_penalty: float = 0.0,
@@ -126,6 +129,9 @@ class DenoisingAutoencoder(BaseAutoencoder):
         self.init = init
         self.features = features
         self.missing_values = missing_values
+        self.categorical_features = categorical_features
+        self.min_frequency = min_frequency
+        self.handle_unknown = handle_unknown
         self.dropout = dropout
         self.alpha = alpha
         self.code_penalty = code_penalty

@@ -7,6 +7,7 @@ from skae._checks import check_decoder_layer_sizes, check_hidden_layer_sizes
 from skae._engine.spec import Options, ProgramSpec
 from skae._network.frozen import freeze
 from skae._network.spec import dense_autoencoder
+from skae._network.tables import Probabilities
 from skae._objective.objective import Objective
 from skae._objective.penalties import CodeL1, Contraction, KernelL2, Penalty
 from skae._rows.rows import ValueRange
@@ -26,6 +27,7 @@ def describe(
     values: ValueRange,
     *,
     bounded: bool,
+    table: Probabilities | None = None,
 ) -> ProgramSpec:
     """Make the spec of a fit's program: resolve "auto", and check loss, output and data together.
 
@@ -40,11 +42,15 @@ def describe(
         The lowest and the highest value to reconstruct.
     bounded : bool
         Whether "auto" stands for the choice for values in [0, 1].
+    table : Probabilities, default=None
+        The columns of a table with categories.
     """
     from skae._engine.tensorflow import check_settings, compute_dtype
 
     check_settings()
     n_rows, n_features = shape
+    if table is not None:
+        _check_table(params)
     output = params["output_activation"]
     if output == "auto":
         output = "sigmoid" if bounded else "linear"
@@ -67,6 +73,7 @@ def describe(
             dropout=float(params["dropout"]),
             shortcut=params["init"] == "pca",
             gaps=takes_gaps(params),
+            table=table,
         ),
         objective=objective,
         optimizer=_frozen("optimizer", params["optimizer"]),
@@ -74,9 +81,21 @@ def describe(
         metrics=tuple(_frozen("metrics", metric) for metric in _as_list(params["metrics"])),
         batch_size=_batch_size(params["batch_size"], n_rows),
         compute_dtype=compute_dtype(),
-        conditioned=output == "linear" and objective.degree is not None,
+        conditioned=table is None and output == "linear" and objective.degree is not None,
         tied=bool(params["tied_weights"]),
     )
+
+
+def _check_table(params: Mapping[str, Any]) -> None:
+    """Refuse parameters that do not suit rows with categories."""
+    defaults = {"output_activation": "auto", "tied_weights": False, "metrics": None}
+    for name, default in defaults.items():
+        value = params[name]
+        if value not in (default, []):
+            raise ValueError(
+                f"X has categories or booleans, so {name} must be {default!r}; got {value!r}. Set "
+                f"it to {default!r}, or encode X as numbers (OneHotEncoder)."
+            )
 
 
 def takes_gaps(params: Mapping[str, Any]) -> bool:

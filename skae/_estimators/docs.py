@@ -62,6 +62,20 @@ missing_values : {"error", "mask"}, default="error"
     sigmoid.  Rows without NaN are treated as with "error".  Infinite values stay an error.  "mask"
     excludes ``tied_weights``, ``contraction`` and ``metrics``, and needs a loss that is a mean over
     the features.
+categorical_features : "from_dtype", list of str or int, or None, default="from_dtype"
+    The columns of X with categories.  "from_dtype" are the columns of a frame that hold categories
+    or strings; None are no columns.  A list has names or places of columns.  The output for each
+    such column is a softmax over its categories, and its loss is the cross-entropy; that for a
+    boolean column of a frame is a sigmoid.  Each column counts once in the loss, and numbers are
+    put on a common scale: their median is subtracted, and they are divided by the interquartile
+    range over 1.349.  `reconstruct` and `inverse_transform` then return a frame like X with the
+    most probable categories, and `score_samples` minus the mean over the columns of squared errors
+    on the common scale and of cross-entropies.  ``loss`` is that of the numbers.
+min_frequency : float or int, default=None
+    A category that is rarer shares its output with all others that are rarer, and is reconstructed
+    as the most frequent of them: an int is a number of rows, and a float is a share of them.
+handle_unknown : {"ignore", "error"}, default="ignore"
+    What a category means that `fit` did not see: an unknown value, or an error.
 dropout : float, default=0
     Share of the values of each hidden layer that a training step sets to zero, in [0, 1).
     `transform` and the other methods use all values.

@@ -11,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skae._checks import is_auto, make_seed, unchanged_on_error
 from skae._corruption.base import Corruption
+from skae._corruption.columns import by_column
 from skae._engine.spec import ProgramSpec
 from skae._estimators.assessment import calibrate, warn_unless_converged
 from skae._estimators.describe import describe, penalty_weights, takes_gaps
@@ -28,8 +29,10 @@ from skae._estimators.routing import routed_parameters
 from skae._interop.keras_models import eager_fallback
 from skae._network.conditioning import Conditioning
 from skae._network.inference import Network
+from skae._network.tables import Probabilities
 from skae._process import check_not_forked, tensorflow_is_loaded
 from skae._rows.rows import Rows, ValueRange, split_rows
+from skae._tables.inputs import table_of
 from skae._training.checkpoint import Checkpoint
 from skae._training.identity import fingerprint_fit
 from skae._training.plan import Plan, State, TrainResult, appended
@@ -122,10 +125,11 @@ def _describe_job(estimator: Any, data: Data, single_epoch: bool) -> Job:
     rows = _read_rows(estimator, data, continues, single_epoch)
     values = ValueRange(rows.matrices[-1])
     check_known(estimator, values)
-    bounded = estimator._bounded if continues else values.fills_unit_interval()
+    table = table_of(estimator)
+    bounded = estimator._bounded if continues else table is None and values.fills_unit_interval()
     spec = _describe(estimator, rows, values, bounded)
-    n_features = rows.inputs.shape[1]
-    corruption = estimator._corruption(bounded, rows.targets is not None, n_features)
+    corruption = estimator._corruption(bounded, rows.targets is not None, estimator.n_features_in_)
+    corruption = by_column(corruption, spec.network.table, () if table is None else table.order)
     plan = _make_plan(estimator, corruption, _seed(estimator, checkpoint), single_epoch)
     stops_early = not single_epoch and _stops_early(estimator, len(rows.index))
     whole = rows
@@ -215,7 +219,13 @@ def _read_rows(estimator: Any, data: Data, continues: bool, single_epoch: bool) 
     """Check and return the rows to train on, their clean rows and their weights."""
     reset = not (continues and single_epoch)
     gaps, min_samples = takes_gaps(vars(estimator)), 1 if single_epoch else 2
+    before = vars(estimator).get("_table")
     X = check_rows(estimator, data.X, reset=reset, min_samples=min_samples, gaps=gaps)
+    if continues and vars(estimator).get("_table") != before:
+        raise ValueError(
+            f"{type(estimator).__name__} continues from a table with other columns or other "
+            "categories: keep them, or fit with warm_start=False."
+        )
     check_labels(data.y)
     X_clean = check_clean(estimator, "X_clean", data.X_clean, X)
     return weighted_rows(estimator, X, X_clean, data.sample_weight)
@@ -224,7 +234,9 @@ def _read_rows(estimator: Any, data: Data, continues: bool, single_epoch: bool) 
 def _describe(estimator: Any, rows: Rows, values: ValueRange, bounded: bool) -> ProgramSpec:
     shape = len(rows.index), rows.inputs.shape[1]
     routed = routed_parameters(estimator)
-    return describe(vars(estimator), routed, shape, values, bounded=bounded)
+    table = table_of(estimator)
+    layer = None if table is None else Probabilities(*table.layout)
+    return describe(vars(estimator), routed, shape, values, bounded=bounded, table=layer)
 
 
 def _seed(estimator: Any, checkpoint: Checkpoint | None) -> int:

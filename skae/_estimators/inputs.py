@@ -1,6 +1,6 @@
 """Checks of the data that users pass to the estimators.  They return matrices and `Rows`."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -19,7 +19,11 @@ from skae._rows.finite import check_finite
 from skae._rows.readable import readable, refuse_lazy
 from skae._rows.rows import Rows, ValueRange, all_rows
 from skae._rows.sources import Source, is_source, load_small
+from skae._tables import inputs as tables
 from skae._typing import Array, Matrix
+
+if TYPE_CHECKING:
+    from skae._tables.table import Table
 
 
 @without_array_api
@@ -62,6 +66,8 @@ def check_rows(
             **ROW_FORMAT,
         )
         return load_small(source) if finite else source
+    if (table := _table(estimator, X, reset)) is not None:
+        return tables.encode(estimator, X, table, reset=reset, min_samples=min_samples, gaps=gaps)
     if reset or not _is_valid(estimator, X, min_samples):
         X = nan_for_missing(X) if gaps else X
         with readable("X", X):
@@ -77,6 +83,13 @@ def check_rows(
     if finite:
         check_finite("X", X, gaps=gaps)
     return X
+
+
+def _table(estimator: Any, X: Any, reset: bool) -> "Table | None":
+    """Return the table of a fitted estimator, or that of X if ``reset``; None for numbers."""
+    if reset:
+        tables.learn_table(estimator, X)
+    return tables.table_of(estimator)
 
 
 def _is_valid(estimator: Any, X: Any, min_samples: int) -> bool:
@@ -133,6 +146,8 @@ def check_matrix(estimator: Any, name: str, X: Any) -> Matrix:
         source = Source(X, name, gaps=gaps)
         _check_head(estimator, source)
         return load_small(source)
+    if (table := tables.table_of(estimator)) is not None:
+        return tables.encode(estimator, X, table, name=name, gaps=gaps)
     X = nan_for_missing(X) if gaps else X
     with readable(name, X):
         rows = check_array(
@@ -158,7 +173,8 @@ def check_clean(estimator: Any, name: str, X_clean: Any, X: Matrix) -> Matrix | 
             f"{name} must hold a clean row for every noisy row, of shape {X.shape}; "
             f"got shape {checked.shape}."
         )
-    _check_names(estimator, name, X_clean)
+    if tables.table_of(estimator) is None:
+        _check_names(estimator, name, X_clean)
     return checked
 
 
@@ -286,6 +302,9 @@ def validation_rows(estimator: Any, X_val: Any, X_val_clean: Any, *, paired: boo
             "X_val_clean, or neither of them."
         )
     rows = check_matrix(estimator, "X_val", X_val)
+    if tables.table_of(estimator) is not None:
+        targets = check_clean(estimator, "X_val_clean", X_val_clean, rows)
+        return Rows(rows, targets, None, all_rows(rows))
     if rows.shape[1] != estimator.n_features_in_:
         raise ValueError(
             f"X_val must have the {estimator.n_features_in_} features of X; got {rows.shape[1]}."

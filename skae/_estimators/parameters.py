@@ -50,6 +50,7 @@ def _check_network(estimator: Any) -> None:
     check_features(estimator)
     _check_tied(estimator)
     _check_missing(estimator)
+    _check_categories(estimator)
     check_number("dropout", estimator.dropout, low=0, high=1, below=True)
     check_number("alpha", estimator.alpha, low=0)
     check_number("code_penalty", estimator.code_penalty, low=0)
@@ -159,6 +160,23 @@ def _check_missing(estimator: Any) -> None:
             )
 
 
+def _check_categories(estimator: Any) -> None:
+    check_option("handle_unknown", estimator.handle_unknown, ("ignore", "error"))
+    if estimator.min_frequency is not None:
+        whole = isinstance(estimator.min_frequency, Integral)
+        high = np.inf if whole else 1
+        check_number("min_frequency", estimator.min_frequency, low=0, high=high)
+    columns = estimator.categorical_features
+    if columns is None or columns == "from_dtype":
+        return
+    is_list = isinstance(columns, list | tuple | np.ndarray) and np.ndim(columns) == 1
+    if not (is_list and all(isinstance(column, str | Integral) for column in columns)):
+        raise ValueError(
+            "categorical_features must be 'from_dtype', None, or a list of names or places of "
+            f"columns; got {columns!r}."
+        )
+
+
 def check_continues_tied(estimator: Any, conditioned: bool) -> float:
     """Return the scale of the rows for which a fitted estimator's kernels are transposes.
 
@@ -209,3 +227,23 @@ def check_decodes(estimator: Any) -> str:
             "linear paths are beside the hidden layers (init='pca'): set features='all'."
         )
     return features
+
+
+def check_nested(autoencoder: Any, base: type[Any], example: str) -> None:
+    """Raise an error unless an estimator can train clones of its parameter ``autoencoder``.
+
+    ``base`` is the class that all autoencoders have.
+    """
+    if autoencoder is None:
+        return
+    if not isinstance(autoencoder, base):
+        raise TypeError(
+            f"autoencoder must be None or an estimator of skae, such as {example}(); got "
+            f"{autoencoder!r}."
+        )
+    checkpoint = vars(autoencoder)["checkpoint"]
+    if checkpoint is not None:
+        raise ValueError(
+            "autoencoder must have checkpoint=None, because several networks would share one file; "
+            f"got checkpoint={checkpoint!r}."
+        )

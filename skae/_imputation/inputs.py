@@ -9,7 +9,8 @@ import numpy as np
 from sklearn.utils.validation import validate_data
 
 from skae._checks import check_bool, check_number, check_random_state
-from skae._estimators.base import check_nested
+from skae._estimators.base import BaseAutoencoder
+from skae._estimators.parameters import check_nested
 from skae._rows.dtypes import nan_for_missing, without_array_api
 from skae._rows.finite import check_finite
 from skae._rows.readable import readable
@@ -26,7 +27,7 @@ def check_parameters(imputer: Any) -> None:
     ValueError, TypeError
         If a parameter does not have the documented type or range.
     """
-    check_nested(imputer.autoencoder, "DenoisingAutoencoder")
+    check_nested(imputer.autoencoder, BaseAutoencoder, "DenoisingAutoencoder")
     _check_missing_values(imputer.missing_values)
     check_draws(imputer.n_draws)
     for name in ("add_indicator", "sample_posterior", "keep_empty_features"):

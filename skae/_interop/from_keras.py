@@ -11,10 +11,10 @@ from skae._engine.tensorflow import keras
 from skae._interop.keras_models import eager_fallback
 from skae._interop.keras_penalties import INERT, Half, Halves, lost_in_training, training_parameters
 from skae._network.folding import Affine, activated, fold
-from skae._network.gaps import Gaps
 from skae._network.inference import Network
 from skae._network.layers import Shortcut
 from skae._network.spec import NetworkSpec, dense_chain, with_shortcut
+from skae._network.tables import Gaps
 from skae._typing import Activation, Array
 
 layers = keras.layers

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Self
 
 from skae._network.frozen import name_of
-from skae._network.gaps import Gaps
 from skae._network.inference import Network
 from skae._network.layers import Dense, Dropout, Layer, Shortcut
+from skae._network.tables import Gaps
 from skae._typing import Array
 
 

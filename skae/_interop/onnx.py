@@ -8,9 +8,9 @@ import numpy as np
 
 from skae._network.activations import ACTIVATIONS
 from skae._network.features import decoding, select
-from skae._network.gaps import Gaps
 from skae._network.layers import Dense, Dropout, Layer, Shortcut
 from skae._network.spec import NetworkSpec
+from skae._network.tables import Gaps
 from skae._typing import Activation, Array
 
 METHODS = ("transform", "inverse_transform", "reconstruct", "score_samples")

@@ -90,7 +90,8 @@ class Network:
     def scores(self, X: Matrix, out: Any = None, dtype: np.dtype[Any] | None = None) -> Any:
         """Return minus the mean squared error of each row's reconstruction, shape (n_samples,).
 
-        Unknown values do not count.  A row without any value has the score 0.
+        Unknown values do not count.  A row without any value has the score 0.  The scores of tables
+        with categories are minus the means of `Probabilities.errors`.
         """
         dtype = dtype or output_dtype(X)
         return write_blocks(self._score_blocks(X, dtype), X.shape[:1], dtype, out, X)
@@ -99,11 +100,20 @@ class Network:
         for rows, block, outputs in self._forward(X, self._steps("autoencoder", dtype), dtype):
             dense = block.toarray() if sparse.issparse(block) else block
             with np.errstate(over="ignore"):
-                np.subtract(outputs, dense, out=outputs)
-                n_known = self._count_known(outputs)
-                scores = np.einsum("ij,ij->i", outputs, outputs) / -n_known
+                scores = self._scores(dense, outputs)
             check_results(scores, rows.start)
             yield rows, scores
+
+    def _scores(self, rows: Array, outputs: Array) -> Array:
+        table = self.spec.table
+        if table is not None:
+            errors = table.errors(rows, outputs)
+            n_known = np.maximum((~np.isnan(errors)).sum(axis=1), 1)
+            return -(np.nansum(errors, axis=1) / n_known).astype(outputs.dtype)
+        np.subtract(outputs, rows, out=outputs)
+        n_known = self._count_known(outputs)
+        scores: Array = np.einsum("ij,ij->i", outputs, outputs) / -n_known
+        return scores
 
     def _count_known(self, errors: Array) -> Any:
         """Return how many errors of each row, or of all rows, are known; set the others to zero."""

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from skae._network.gaps import Gaps
 from skae._network.layers import Dense, Dropout, Layer, Shortcut, Trained, by_layer, trained
+from skae._network.tables import Gaps, Probabilities
 
 T = TypeVar("T")
 
@@ -40,6 +40,17 @@ class NetworkSpec:
     def has_gaps(self) -> bool:
         """Whether rows may have unknown values, which are NaN."""
         return isinstance(self.layers[0], Gaps)
+
+    @property
+    def table(self) -> Probabilities | None:
+        """The layer that knows the columns of a table with categories; None for other rows."""
+        last = self.layers[-1]
+        return last if isinstance(last, Probabilities) else None
+
+    @property
+    def output_place(self) -> int:
+        """The place of the last layer that has weights."""
+        return len(self.layers) - (1 if self.table is None else 2)
 
     @property
     def is_random(self) -> bool:
@@ -88,6 +99,7 @@ def dense_autoencoder(
     dropout: float = 0.0,
     shortcut: bool = False,
     gaps: bool = False,
+    table: Probabilities | None = None,
 ) -> NetworkSpec:
     """Describe an autoencoder of dense layers.
 
@@ -111,6 +123,8 @@ def dense_autoencoder(
         the decoder.  A half without hidden layers is a dense layer, and has no such path.
     gaps : bool, default=False
         Whether rows may have unknown values, which are NaN.
+    table : Probabilities, default=None
+        The columns of a table with categories, whose ``output_activation`` is linear.
 
     Returns
     -------
@@ -125,11 +139,12 @@ def dense_autoencoder(
         activations = [*itertools.repeat(activation, len(hidden)), activation_of_last]
         return list(make((first, *hidden, last), activations, dropout))
 
-    opening = [Gaps(n_features)] if gaps else []
+    opening = [Gaps(n_features, None if table is None else table.n_plain)] if gaps else []
+    closing = [] if table is None else [table]
     n_inputs = opening[-1].n_outputs if gaps else n_features
     encoder = [*opening, *half(n_inputs, hidden_layer_sizes, n_components, code_activation)]
     decoder = half(n_components, decoder_layer_sizes, n_features, output_activation)
-    return NetworkSpec((*encoder, *decoder), len(encoder))
+    return NetworkSpec((*encoder, *decoder, *closing), len(encoder))
 
 
 def dense_chain(
@@ -158,5 +173,6 @@ LAYERS: dict[str, Callable[..., Layer]] = {
     "Dense": Dense,
     "Dropout": Dropout,
     "Gaps": Gaps,
+    "Probabilities": Probabilities,
     "Shortcut": Shortcut,
 }

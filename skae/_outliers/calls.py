@@ -9,8 +9,9 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from skae._checks import check_bool, check_number, check_random_state, is_auto, make_seed
-from skae._estimators.base import check_nested
+from skae._estimators.base import BaseAutoencoder
 from skae._estimators.inputs import check_labels, check_rows, check_weight
+from skae._estimators.parameters import check_nested
 from skae._outliers.calibration import Calibration
 from skae._outliers.comparison import Member, average
 from skae._outliers.fitting import FEW_ROWS, FOLDS, Settings, default_autoencoder, fit_members
@@ -118,7 +119,7 @@ def check_parameters(detector: Any) -> None:
     ValueError, TypeError
         If a parameter does not have the documented type or range.
     """
-    check_nested(detector.autoencoder, "DeepAutoencoder")
+    check_nested(detector.autoencoder, BaseAutoencoder, "DeepAutoencoder")
     _check_threshold(detector)
     check_number("trim", detector.trim, low=0, high=0.5)
     check_number("n_folds", detector.n_folds, low=1, high=MOST_FOLDS, kind=Integral, auto=True)

@@ -33,10 +33,7 @@ def readable(name: str, X: Any) -> Iterator[None]:
     ValueError
         If X is masked, lazy, not a table, or contains something other than numbers.
     """
-    refuse_masked(name, X)
-    refuse_lazy(name, X)
-    _refuse_images(name, X)
-    _refuse_dates(name, X)
+    refuse_unreadable(name, X)
     try:
         yield
     except (ValueError, TypeError, OverflowError) as error:
@@ -44,6 +41,14 @@ def readable(name: str, X: Any) -> Iterator[None]:
         if reason is None:
             raise
         raise ValueError(reason) from error
+
+
+def refuse_unreadable(name: str, X: Any) -> None:
+    """Raise ValueError if ``X`` is masked, lazy, not a table, or has dates."""
+    refuse_masked(name, X)
+    refuse_lazy(name, X)
+    _refuse_images(name, X)
+    _refuse_dates(name, X)
 
 
 def refuse_lazy(name: str, X: Any) -> None:

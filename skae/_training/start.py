@@ -14,6 +14,7 @@ from skae._engine.forward import INFERENCE, logits
 from skae._engine.spec import ProgramSpec
 from skae._network.layers import Layer, Shortcut
 from skae._network.spec import NetworkSpec
+from skae._network.tables import Probabilities
 from skae._network.tying import tie
 from skae._rows.finite import fill_gaps, means_of_known
 from skae._rows.rows import Rows
@@ -89,7 +90,7 @@ def _started_at_pca(
     at random, and the decoder does not use them yet.
     """
     network = spec.network
-    is_logistic = network.activations[-1] == "sigmoid"
+    is_logistic = network.activations[-1] == "sigmoid" or network.table is not None
     dense = is_logistic or network.has_gaps
     sample = draw_sample(rows, plan, network.n_components, dense=dense)
     if network.has_gaps:
@@ -100,7 +101,7 @@ def _started_at_pca(
     if spec.tied:
         return _tied_at_pca(network, sample, pca, weights)
     own = network.by_layer(weights)
-    n, last = len(pca.axes), len(network.layers) - 1
+    n, last = len(pca.axes), network.output_place
     code = network.n_encoder_layers - 1
     kernel, bias = _linear_part(network.layers[code], own[code])
     kernel = kernel[: network.n_features]  # without the weights of `Gaps`
@@ -112,7 +113,10 @@ def _started_at_pca(
     kernel[:n] = pca.axes * pca.deviations[:, None]
     bias[:] = pca.mean
     if codes is not None:
-        kernel[:n], bias[:] = _logistic(codes[:, :n], sample)
+        first = 0 if network.table is None else network.table.n_numbers
+        kernel[:n, first:], bias[first:] = _logistic(
+            codes[:, :n], _columns(sample, first), network.table
+        )
     return [array.astype(np.float32) for arrays in own for array in arrays]
 
 
@@ -165,32 +169,43 @@ def _close_gaps(network: NetworkSpec, sample: Sample, weights: Sequence[Floats])
     A column without any value gets an output of zero.  Training never compares it, so it stays so.
     """
     own, n = network.by_layer(weights), network.n_features
+    last = network.output_place
     means, never = means_of_known(sample.inputs, sample.weight), np.isnan(sample.targets).all(0)
     is_linear = isinstance(network.layers[1], Shortcut)
     for place in (0, -3) if is_linear else (0,):
         kernel = own[1][place]
-        kernel[n:] = means[:, None] * kernel[:n]
-    n_arrays = 3 if isinstance(network.layers[-1], Shortcut) else 2
-    for array in own[-1][-n_arrays:]:
+        told = len(kernel) - n
+        kernel[n:] = means[:told, None] * kernel[:told]
+    n_arrays = 3 if isinstance(network.layers[last], Shortcut) else 2
+    for array in own[last][-n_arrays:]:
         array[..., never] = 0
 
 
-def _logistic(codes: Array, sample: Sample) -> tuple[Array, Array]:
+def _columns(sample: Sample, first: int) -> Sample:
+    """Return a sample with those targets only that start at column ``first``."""
+    return sample._replace(targets=sample.targets[:, first:]) if first else sample
+
+
+def _logistic(
+    codes: Array, sample: Sample, table: Probabilities | None = None
+) -> tuple[Array, Array]:
     """Fit a logistic regression of each column on the codes, by the cross-entropy.
 
     A sigmoid of the linear path can so be no worse than PCA with its values clipped to [0, 1].
     Each step minimises a bound of the cross-entropy, as the slope of a sigmoid is at most 1/4: D.
-    Boehning, "Multinomial logistic regression algorithm", 1992.
+    Boehning, "Multinomial logistic regression algorithm", 1992.  For the categories of a ``table``,
+    whose numbers are left out, the bound is 1/2.
     """
     n_rows = max(MIN_LOGISTIC_ROWS, ROWS_PER_COLUMN * (codes.shape[1] + 1))
     sample = Sample(*(array[:n_rows] for array in sample[:3]))
     codes = np.column_stack([codes[:n_rows], np.ones(len(sample.weight))]).astype(np.float32)
-    curvature = (codes.T * sample.weight) @ codes / (4 * len(codes))
+    bound = 4 if table is None else 2
+    curvature = (codes.T * sample.weight) @ codes / (bound * len(codes))
     inverse = np.linalg.pinv(curvature, hermitian=True)
     coefficients = np.zeros((codes.shape[1], sample.targets.shape[1]), np.float32)
     coefficients[-1] = _mean_logits(sample)
     for _ in range(LOGISTIC_STEPS):
-        coefficients -= inverse @ (codes.T @ _slopes(codes @ coefficients, sample))
+        coefficients -= inverse @ (codes.T @ _slopes(codes @ coefficients, sample, table))
     return coefficients[:-1], coefficients[-1]
 
 
@@ -220,6 +235,7 @@ def _mean_logits(sample: Sample) -> Array:
     return logit(np.clip(sample.mean(), 1e-3, 1 - 1e-3))
 
 
-def _slopes(z: Array, sample: Sample) -> Array:
+def _slopes(z: Array, sample: Sample, table: Probabilities | None = None) -> Array:
     """Return the gradient of the mean cross-entropy of rows with logits ``z``."""
-    return sample.weight[:, None] / len(z) * (expit(z) - sample.targets)
+    shares = expit(z) if table is None else table.probabilities(z, table.n_numbers)
+    return sample.weight[:, None] / len(z) * (shares - sample.targets)

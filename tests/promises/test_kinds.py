@@ -54,6 +54,15 @@ SHARED = {
     "init": (["PCA", "zeros", "", True, 3, *OBJECTS], ["pca", "random"]),
     "features": (["codes", "", True, 3, ["code"], *OBJECTS], ["code", "hidden", "all"]),
     "missing_values": (["masks", "nan", "", True, nan, 3, ["mask"], *OBJECTS], ["error", "mask"]),
+    "categorical_features": (
+        ["from_dtypes", "", True, 3, [1.5], [None], {0}, object(), b"x", [[1]], np.array(3)],
+        ["from_dtype", None, [0, 1], ["a"], np.array([0]), ()],
+    ),
+    "min_frequency": (
+        [-1, True, nan, inf, 1.5, "5", object(), [1]],
+        [None, 0, 5, 0.1, np.float32(0.5)],
+    ),
+    "handle_unknown": (["errors", "", True, 3, nan, ["error"], *OBJECTS], ["ignore", "error"]),
     "dropout": ([*NUMBERS, 1, 1.0, "auto"], [0, 0.5, np.float16(0.5), Fraction(1, 3)]),
     "alpha": ([*NUMBERS, "auto"], [0, 1e-3, np.float32(2)]),
     "code_penalty": ([*NUMBERS, "auto"], [0, 1e-3, np.float32(2)]),

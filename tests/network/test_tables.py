@@ -6,9 +6,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 from skae._network.conditioning import Conditioning
-from skae._network.gaps import Gaps
 from skae._network.inference import Network
 from skae._network.spec import dense_autoencoder
+from skae._network.tables import Gaps
 
 NaN = np.nan
 ROWS = np.array([[1.0, NaN, 3.0, -2.0], [NaN, NaN, NaN, NaN], [0.5, 2.0, -1.0, 4.0]])

@@ -1,0 +1,117 @@
+"""The columns of a table as frozen values: numbers, booleans and categories."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from skae._tables.frames import Data
+from skae._typing import Array
+
+# The interquartile range of a normal distribution with a standard deviation of one.
+NORMAL_RANGE = 1.349
+
+
+@dataclass(frozen=True)
+class Number:
+    """A numerical column, on a scale that a few extreme values do not change."""
+
+    centre: float
+    scale: float
+    kind: ClassVar[str] = "number"
+    size: ClassVar[int] = 1
+
+    @classmethod
+    def of(cls, data: Data) -> Self:
+        values = _as_floats(data)
+        values = values[np.isfinite(values)]
+        if not len(values):
+            return cls(0.0, 1.0)
+        low, centre, high = np.percentile(values, [25, 50, 75])
+        scale = (high - low) / NORMAL_RANGE or values.std()
+        return cls(float(centre), float(scale) or 1.0)
+
+    def encode(self, data: Data) -> Array:
+        return (_as_floats(data) - self.centre) / self.scale
+
+    def decode(self, outputs: Array, data: Data) -> Array:
+        values = outputs * self.scale + self.centre
+        return np.rint(values).astype(np.int64) if "int" in data.dtype.lower() else values
+
+
+@dataclass(frozen=True)
+class Boolean:
+    """A column of true and false."""
+
+    kind: ClassVar[str] = "boolean"
+    size: ClassVar[int] = 1
+
+    def encode(self, data: Data) -> Array:
+        column = np.full(len(data.values), np.nan)
+        column[~data.unknown] = data.values[~data.unknown].astype(bool)
+        return column
+
+    def decode(self, outputs: Array, data: Data) -> Array:
+        return outputs > 0.5
+
+
+@dataclass(frozen=True)
+class Category:
+    """A categorical column.
+
+    Attributes
+    ----------
+    categories : tuple
+        The categories that have a one-hot column.
+    pooled : tuple
+        Rare categories, which share the last one-hot column: that of the most frequent of them.
+    """
+
+    categories: tuple[Any, ...]
+    pooled: tuple[Any, ...] = ()
+    kind: ClassVar[str] = "category"
+
+    @property
+    def size(self) -> int:
+        return len(self.categories)
+
+    @classmethod
+    def of(cls, data: Data, min_frequency: float | None) -> Self:
+        counts = Counter(data.values[~data.unknown].tolist())
+        least = min_frequency or 0
+        if isinstance(least, float):
+            least *= len(data.values)
+        rare = sorted((value for value in counts if counts[value] < least), key=_order)
+        frequent = sorted((value for value in counts if counts[value] >= least), key=_order)
+        if not rare:
+            return cls(tuple(frequent))
+        rare.sort(key=counts.__getitem__, reverse=True)
+        return cls((*frequent, rare[0]), tuple(rare))
+
+    def encode(self, data: Data) -> Array:
+        """Return the place of each value among the categories; -1 if it is not one of them."""
+        places = {value: place for place, value in enumerate(self.categories)}
+        places |= dict.fromkeys(self.pooled, len(self.categories) - 1)
+        found = np.full(len(data.values), -1)
+        known = data.values[~data.unknown].tolist()
+        found[~data.unknown] = [places.get(value, -1) for value in known]
+        return found
+
+    def decode(self, outputs: Array, data: Data) -> Array:
+        values = np.empty(len(outputs), object)
+        if self.categories:
+            chosen = outputs.argmax(axis=1).tolist()
+            values[:] = [self.categories[place] for place in chosen]
+        return values
+
+
+def _as_floats(data: Data) -> Array:
+    values = np.full(len(data.values), np.nan)
+    values[~data.unknown] = data.values[~data.unknown].astype(np.float64)
+    return values
+
+
+def _order(value: Any) -> tuple[str, Any]:
+    """Return a key that sorts values of different types, too."""
+    return type(value).__name__, value

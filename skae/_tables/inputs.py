@@ -1,0 +1,94 @@
+"""Frames with categories that users pass to an estimator, and the frames that they get back."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.utils import check_array
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skae._rows.finite import check_finite
+from skae._rows.readable import refuse_unreadable
+from skae._typing import Array, Matrix
+
+if TYPE_CHECKING:
+    from skae._tables.table import Table  # imports narwhals, which takes 40 ms
+
+
+def learn_table(estimator: Any, X: Any) -> None:
+    """Set the estimator's ``_table``: the columns of X, or None if they are all numbers."""
+    categorical = estimator.categorical_features
+    if categorical is None or (isinstance(categorical, str) and not hasattr(X, "columns")):
+        table = None
+    else:
+        from skae._tables.table import Table
+
+        refuse_unreadable("X", X)
+        table = Table.of(X, categorical, estimator.min_frequency)
+    estimator._table = None if table is None else table.pack()
+
+
+def table_of(estimator: Any) -> "Table | None":
+    """Return the table of a fitted estimator; None if its rows are numbers."""
+    packed = vars(estimator).get("_table")
+    if packed is None:
+        return None
+    from skae._tables.table import Table
+
+    return Table.unpack(packed)
+
+
+def encode(
+    estimator: Any,
+    X: Any,
+    table: "Table",
+    *,
+    name: str = "X",
+    reset: bool = False,
+    min_samples: int = 1,
+    gaps: bool = False,
+) -> Matrix:
+    """Return the matrix of a frame after checking it."""
+    if name == "X":
+        validate_data(estimator, X, reset=reset, skip_check_array=True)
+    refuse_unreadable(name, X)
+    matrix = table.encode(X, estimator.handle_unknown, gaps=gaps, name=name)
+    check_array(
+        matrix,
+        accept_sparse="csr",
+        ensure_min_samples=min_samples,
+        ensure_all_finite=False,
+        input_name=name,
+        estimator=estimator,
+    )
+    check_finite(name, matrix, gaps=gaps)
+    return matrix
+
+
+def restore(estimator: Any, outputs: Array, X: Any) -> Any:
+    """Return the frame that outputs of the network stand for; without a table, the outputs.
+
+    It has the index of X, if that is a frame of pandas.
+    """
+    table = table_of(estimator)
+    return outputs if table is None else table.decode(outputs, getattr(X, "index", None))
+
+
+def refuse_out(estimator: Any, out: Any) -> None:
+    """Raise ValueError if results that are a frame should go to an array."""
+    if out is not None and vars(estimator).get("_table") is not None:
+        raise ValueError(
+            "out is for results that are numbers, but the rows have categories: leave out at None."
+        )
+
+
+def probabilities(estimator: Any, outputs: Array) -> dict[str, Array]:
+    """Return the probabilities of categories, by the names of their columns."""
+    table = table_of(estimator)
+    return {} if table is None else table.probabilities(np.asarray(outputs))
+
+
+def categories(estimator: Any) -> dict[str, list[Any]]:
+    """Return the categories of an estimator's categorical columns, by the names of these."""
+    check_is_fitted(estimator)
+    table = table_of(estimator)
+    return {} if table is None else table.categories

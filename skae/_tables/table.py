@@ -1,0 +1,236 @@
+"""`Table`: the columns of a frame with categories, and the matrix that a network takes."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import numpy as np
+from scipy import sparse
+
+from skae._tables.columns import Boolean, Category, Number
+from skae._tables.frames import (
+    ARRAY,
+    Data,
+    columns_of,
+    has_only_numbers,
+    library_of,
+    make_frame,
+)
+from skae._typing import Array, Matrix
+
+KINDS: dict[str, Any] = {"number": Number, "boolean": Boolean, "category": Category}
+ORDER = tuple(KINDS)  # of the columns in the matrix
+# A matrix of more values is sparse if most of them are zeros of categories.
+MANY_VALUES, FEW = 1 << 24, 0.1
+
+
+@dataclass(frozen=True)
+class Table:
+    """The columns of a table.
+
+    Attributes
+    ----------
+    columns : list of Number, Boolean or Category
+        What each column of the frame holds.
+    formats : list of Data
+        The name and the dtype of each column, without its values.
+    library : str
+        The library of the frame, or "array".
+    """
+
+    columns: list[Any]
+    formats: list[Data]
+    library: str
+
+    @classmethod
+    def of(cls, X: Any, categorical: Any, min_frequency: float | None) -> Self | None:
+        """Describe a frame or an array; return None if it has neither categories nor booleans.
+
+        Parameters
+        ----------
+        X : frame or array of shape (n_samples, n_features)
+            The rows.
+        categorical : "from_dtype" or list of str or int
+            The columns with categories: those with such a dtype, or names or places of columns.
+        min_frequency : float, int or None
+            A category in fewer rows, or in a smaller share of them, is rare.
+        """
+        if isinstance(categorical, str) and has_only_numbers(X):
+            return None
+        columns: list[Any] = []
+        data = columns_of(X)
+        chosen = None if isinstance(categorical, str) else _places(categorical, data)
+        for place, column in enumerate(data):
+            if column.is_category if chosen is None else place in chosen:
+                columns.append(Category.of(column, min_frequency))
+            else:
+                columns.append(Boolean() if column.is_boolean else Number.of(column))
+        if all(isinstance(column, Number) for column in columns):
+            return None
+        formats = [column._replace(values=(), unknown=()) for column in data]
+        return cls(columns, formats, library_of(X) or ARRAY)
+
+    @property
+    def names(self) -> list[str]:
+        return [data.name for data in self.formats]
+
+    @property
+    def order(self) -> list[int]:
+        """The places of the frame's columns, in the order that they have in the matrix."""
+        keys = [(ORDER.index(column.kind), column.size) for column in self.columns]
+        places = sorted(range(len(keys)), key=keys.__getitem__)
+        return [place for place in places if self.columns[place].size]
+
+    @property
+    def layout(self) -> tuple[int, int, tuple[int, ...]]:
+        """Number of numbers and of booleans, and the sizes of the categories."""
+        kinds = [self.columns[place].kind for place in self.order]
+        sizes = [self.columns[place].size for place in self.order]
+        n_plain = len(kinds) - kinds.count("category")
+        return kinds.count("number"), kinds.count("boolean"), tuple(sizes[n_plain:])
+
+    def encode(self, X: Any, handle_unknown: str, *, gaps: bool = True, name: str = "X") -> Matrix:
+        """Return the matrix of a frame, in float32.
+
+        Unknown numbers and booleans are NaN.  Unknown categories are zero in all their columns.
+        Without ``gaps``, missing values are an error.
+
+        Raises
+        ------
+        ValueError
+            If X has other columns, or a category that is not known and ``handle_unknown`` is
+            "error"; and if a value is missing without ``gaps``.
+        """
+        data = columns_of(X)
+        self._check_columns(data, name)
+        if not gaps:
+            _refuse_missing(data, name)
+        encoded = [
+            self._encode_column(place, data[place], handle_unknown, name) for place in self.order
+        ]
+        n_numbers, n_booleans, sizes = self.layout
+        n_plain = n_numbers + n_booleans
+        plain = np.zeros((len(X), n_plain), np.float32)
+        for place, column in enumerate(encoded[:n_plain]):
+            plain[:, place] = column
+        return _joined(plain, encoded[n_plain:], sizes)
+
+    def _encode_column(self, place: int, data: Data, handle_unknown: str, name: str) -> Array:
+        encoded: Array = self.columns[place].encode(data)
+        if self.columns[place].kind == "category" and handle_unknown == "error":
+            unseen = (encoded < 0) & ~data.unknown
+            if unseen.any():
+                values = sorted(map(str, set(data.values[unseen].tolist())))[:5]
+                raise ValueError(
+                    f"Column {data.name!r} of {name} has categories that fit did not see: "
+                    f"{', '.join(values)}. Leave these rows out, or set handle_unknown='ignore'."
+                )
+        return encoded
+
+    def _check_columns(self, data: Sequence[Data], name: str) -> None:
+        names = [column.name for column in data]
+        if names != self.names:
+            raise ValueError(
+                f"{name} must have the columns of fit, in the same order: {self.names}; got "
+                f"{names}."
+            )
+
+    def parts(self, outputs: Array) -> dict[int, Array]:
+        """Split a matrix into the columns of the frame; returns them by their places."""
+        widths = [self.columns[place].size for place in self.order]
+        blocks = np.split(outputs, np.cumsum(widths)[:-1], axis=1)
+        return dict(zip(self.order, blocks, strict=True))
+
+    def decode(self, outputs: Array, index: Any = None) -> Any:
+        """Return the frame, or the array of objects, that a matrix stands for."""
+        parts = self.parts(outputs)
+        empty = np.empty((len(outputs), 0))
+        columns = {}
+        for place, (column, data) in enumerate(zip(self.columns, self.formats, strict=True)):
+            block = parts.get(place, empty)
+            block = block if column.kind == "category" else block[:, 0]
+            columns[data.name] = column.decode(block, data)
+        if self.library == ARRAY:
+            return np.column_stack([column.astype(object) for column in columns.values()])
+        return make_frame(self.library, columns, self.formats, index)
+
+    def probabilities(self, outputs: Array) -> dict[str, Array]:
+        """Return the probabilities of all categories of each categorical column, by its name."""
+        parts = self.parts(outputs)
+        return {
+            self.names[place]: parts[place]
+            for place in sorted(parts)
+            if self.columns[place].kind == "category"
+        }
+
+    @property
+    def categories(self) -> dict[str, list[Any]]:
+        """The categories of each categorical column, by its name."""
+        pairs = zip(self.names, self.columns, strict=True)
+        return {
+            name: list(column.categories) for name, column in pairs if column.kind == "category"
+        }
+
+    def pack(self) -> dict[str, Any]:
+        """Return plain values, which any file format can hold."""
+        columns = [{"kind": column.kind, **asdict(column)} for column in self.columns]
+        formats = [data._asdict() for data in self.formats]
+        return {"columns": columns, "formats": formats, "library": self.library}
+
+    @classmethod
+    def unpack(cls, packed: dict[str, Any]) -> Self:
+        """Undo `pack`."""
+        columns = [
+            KINDS[values["kind"]](**{name: values[name] for name in values if name != "kind"})
+            for values in packed["columns"]
+        ]
+        return cls(columns, [Data(**values) for values in packed["formats"]], packed["library"])
+
+
+def _places(categorical: Sequence[Any], data: Sequence[Data]) -> set[int]:
+    """Return the places of columns that are given by names or numbers."""
+    names = [column.name for column in data]
+    places = set()
+    for column in categorical:
+        place = names.index(column) if column in names else column
+        if isinstance(place, str) or not 0 <= place < len(names):
+            raise ValueError(
+                f"categorical_features has {column!r}, but the columns of X are {names}."
+            )
+        places.add(int(place))
+    return places
+
+
+def _refuse_missing(data: Sequence[Data], name: str) -> None:
+    for column in data:
+        if column.unknown.any():
+            raise ValueError(
+                f"Input {name} contains NaN: column {column.name!r} has no value in row "
+                f"{int(column.unknown.argmax())}. Set missing_values='mask', or impute such values "
+                "(SimpleImputer)."
+            )
+
+
+def _joined(plain: Array, codes: Sequence[Array], sizes: Sequence[int]) -> Matrix:
+    """Append one-hot columns to numbers and booleans."""
+    width = plain.shape[1] + sum(sizes)
+    share = (plain.shape[1] + len(sizes)) / width
+    if len(plain) * width > MANY_VALUES and share < FEW:
+        return _sparse(plain, codes, sizes)
+    joined = np.zeros((len(plain), width), np.float32)
+    joined[:, : plain.shape[1]] = plain
+    start = plain.shape[1]
+    for code, size in zip(codes, sizes, strict=True):
+        known = np.flatnonzero(code >= 0)
+        joined[known, start + code[known]] = 1
+        start += size
+    return joined
+
+
+def _sparse(plain: Array, codes: Sequence[Array], sizes: Sequence[int]) -> Matrix:
+    blocks = [sparse.csr_array(plain)]
+    for code, size in zip(codes, sizes, strict=True):
+        known = np.flatnonzero(code >= 0)
+        ones = np.ones(len(known), np.float32)
+        blocks.append(sparse.csr_array((ones, (known, code[known])), (len(plain), size)))
+    return sparse.hstack(blocks, format="csr")
