@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from skae._interop.onnx_tables import add_probabilities, add_table, check_method
 from skae._network.activations import ACTIVATIONS
 from skae._network.features import decoding, select
 from skae._network.layers import Dense, Dropout, Layer, Shortcut
 from skae._network.spec import NetworkSpec
-from skae._network.tables import Gaps
+from skae._network.tables import Gaps, Probabilities
+from skae._tables.inputs import table_of
 from skae._typing import Activation, Array
 
 METHODS = ("transform", "inverse_transform", "reconstruct", "score_samples")
@@ -63,6 +65,9 @@ def _method(operator: Any) -> str:
 def _set_shape(operator: Any) -> None:
     estimator, method = operator.raw_operator, _method(operator)
     n_features, n_components = estimator._network.spec.n_features, estimator._n_features_out
+    if table_of(estimator) is not None:
+        check_method(method)
+        n_features = estimator.n_features_in_
     expected = n_components if method == "inverse_transform" else n_features
     given = sum(variable.get_second_dimension() for variable in operator.inputs)
     if given != expected:
@@ -136,7 +141,12 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
     features, n = operator.raw_operator.features, network.spec.n_encoder_layers
     columns, first = decoding(network.spec, features)
     part = {"transform": slice(n), "inverse_transform": slice(first, None)}.get(method, slice(None))
-    h = rows = graph.rows(operator.inputs)
+    table = table_of(operator.raw_operator)
+    h = rows = (
+        graph.rows(operator.inputs)
+        if table is None
+        else add_table(graph, operator.inputs, table, dtype)
+    )
     if method == "inverse_transform":
         h = graph.Gather(h, np.arange(columns.stop)[columns], axis=1)
     h = add_chain(layers[part], graph, own[part], h, dtype)
@@ -195,8 +205,21 @@ def _(layer: Dropout, graph: Graph, weights: Sequence[Array], h: Any, dtype: np.
 @_add_nodes.register
 def _(layer: Gaps, graph: Graph, weights: Sequence[Array], h: Any, dtype: np.dtype[Any]) -> Any:
     unknown = graph.IsNaN(h)
-    values = graph.Where(unknown, np.zeros(1, dtype), h)
-    return graph.Concat(values, graph.cast(unknown, dtype), axis=1)
+    values, told = graph.Where(unknown, np.zeros(1, dtype), h), graph.cast(unknown, dtype)
+    if layer.n_told is not None:
+        told = graph.Gather(told, np.arange(layer.n_told), axis=1)
+    return graph.Concat(values, told, axis=1)
+
+
+@_add_nodes.register
+def _(
+    layer: Probabilities,
+    graph: Graph,
+    weights: Sequence[Array],
+    h: Any,
+    dtype: np.dtype[Any],
+) -> Any:
+    return add_probabilities(graph, layer, h)
 
 
 @_add_nodes.register

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 from sklearn.linear_model import LogisticRegression
@@ -239,3 +240,46 @@ def test_features_are_in_the_graph(init, features, dtype, make_autoencoder, X):
         options = {id(estimator): {"method": "inverse_transform"}}
         model = skl2onnx.to_onnx(estimator, rows[:1], options=options)
         assert_allclose(run(model, rows), estimator.reconstruct(X), atol=1e-5)
+
+
+@each_dtype
+@pytest.mark.parametrize("missing_values", ["error", "mask"])
+def test_frame_goes_in_and_codes_come_out(missing_values, dtype, make_autoencoder):
+    """Strings, integers as categories, pooled and unseen categories, booleans and numbers."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "colour": rng.choice(["red", "green", "blue", "rare"], 60, p=[0.4, 0.3, 0.2, 0.1]),
+            "size": rng.normal(50, 9, 60).astype(dtype),
+            "kind": pd.Categorical(rng.integers(1, 4, 60)),
+            "new": rng.random(60) > 0.5,
+        }
+    )
+    autoencoder = make_autoencoder(
+        DeepAutoencoder, missing_values=missing_values, min_frequency=0.2, early_stopping=False
+    ).fit(frame)
+    frame.loc[0, "colour"] = "violet"
+    if missing_values == "mask":
+        frame.loc[1, "size"] = np.nan
+    kinds = skl2onnx.common.data_types
+    number = kinds.FloatTensorType if dtype == np.float32 else kinds.DoubleTensorType
+    types = {"colour": kinds.StringTensorType, "size": number, "kind": kinds.Int64TensorType}
+    types["new"] = kinds.BooleanTensorType
+    inputs = [(name, kind([None, 1])) for name, kind in types.items()]
+    model = skl2onnx.to_onnx(autoencoder, initial_types=inputs)
+    columns = {name: frame[[name]].to_numpy() for name in frame}
+    columns["colour"] = columns["colour"].astype(object)
+    columns["kind"] = columns["kind"].astype(np.int64)
+    codes = run(model, columns)
+    assert codes.dtype == dtype
+    assert_allclose(codes, autoencoder.transform(frame), rtol=1e-4, atol=1e-4)
+
+
+def test_other_methods_for_tables_are_refused(make_autoencoder):
+    frame = pd.DataFrame({"a": list("xyxyxyxy"), "b": range(8)})
+    autoencoder = make_autoencoder(DeepAutoencoder).fit(frame)
+    kinds = skl2onnx.common.data_types
+    types = [("a", kinds.StringTensorType([None, 1])), ("b", kinds.Int64TensorType([None, 1]))]
+    options = {id(autoencoder): {"method": "reconstruct"}}
+    with pytest.raises(NotImplementedError, match="no form of reconstruct for rows with categ"):
+        skl2onnx.to_onnx(autoencoder, initial_types=types, options=options)
