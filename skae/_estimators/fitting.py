@@ -219,13 +219,9 @@ def _read_rows(estimator: Any, data: Data, continues: bool, single_epoch: bool) 
     """Check and return the rows to train on, their clean rows and their weights."""
     reset = not (continues and single_epoch)
     gaps, min_samples = takes_gaps(vars(estimator)), 1 if single_epoch else 2
-    before = vars(estimator).get("_table")
-    X = check_rows(estimator, data.X, reset=reset, min_samples=min_samples, gaps=gaps)
-    if continues and vars(estimator).get("_table") != before:
-        raise ValueError(
-            f"{type(estimator).__name__} continues from a table with other columns or other "
-            "categories: keep them, or fit with warm_start=False."
-        )
+    X = check_rows(
+        estimator, data.X, reset=reset, min_samples=min_samples, gaps=gaps, learn=not continues
+    )
     check_labels(data.y)
     X_clean = check_clean(estimator, "X_clean", data.X_clean, X)
     return weighted_rows(estimator, X, X_clean, data.sample_weight)

@@ -1,6 +1,6 @@
 """Checks of the data that users pass to the estimators.  They return matrices and `Rows`."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -22,9 +22,6 @@ from skae._rows.sources import Source, is_source, load_small
 from skae._tables import inputs as tables
 from skae._typing import Array, Matrix
 
-if TYPE_CHECKING:
-    from skae._tables.table import Table
-
 
 @without_array_api
 def check_rows(
@@ -35,6 +32,7 @@ def check_rows(
     min_samples: int = 1,
     finite: bool = True,
     gaps: bool = False,
+    learn: bool = False,
 ) -> Matrix:
     """Return the rows of ``X`` after checking them.
 
@@ -53,7 +51,11 @@ def check_rows(
         neither, because it checks every block that it reads.
     gaps : bool, default=False
         Whether NaN is allowed, as an unknown value.
+    learn : bool, default=False
+        Whether the estimator takes over which columns of X are categories.
     """
+    if learn:
+        tables.learn_table(estimator, X)
     if is_source(X):
         source = Source(X, "X", gaps=gaps)
         head = source[0 : min(min_samples, source.shape[0])]
@@ -66,7 +68,7 @@ def check_rows(
             **ROW_FORMAT,
         )
         return load_small(source) if finite else source
-    if (table := _table(estimator, X, reset)) is not None:
+    if (table := tables.table_of(estimator)) is not None:
         return tables.encode(estimator, X, table, reset=reset, min_samples=min_samples, gaps=gaps)
     if reset or not _is_valid(estimator, X, min_samples):
         X = nan_for_missing(X) if gaps else X
@@ -83,13 +85,6 @@ def check_rows(
     if finite:
         check_finite("X", X, gaps=gaps)
     return X
-
-
-def _table(estimator: Any, X: Any, reset: bool) -> "Table | None":
-    """Return the table of a fitted estimator, or that of X if ``reset``; None for numbers."""
-    if reset:
-        tables.learn_table(estimator, X)
-    return tables.table_of(estimator)
 
 
 def _is_valid(estimator: Any, X: Any, min_samples: int) -> bool:

@@ -48,8 +48,15 @@ def new_axes(
 
 
 def to_dense(rows: Any) -> Array:
-    """Convert a table or a sparse matrix to an array."""
-    return rows.toarray() if hasattr(rows, "toarray") else np.asarray(rows)
+    """Convert a table or a sparse matrix to an array of numbers."""
+    dense = rows.toarray() if hasattr(rows, "toarray") else np.asarray(rows)
+    if dense.dtype.kind in "OUS":
+        raise ValueError(
+            f"The display draws rows of numbers; got dtype {dense.dtype}. Rows with categories "
+            "cannot be drawn: pass their columns of numbers, or draw their codes "
+            "(LatentSpaceDisplay)."
+        )
+    return dense
 
 
 def check_labels(y: Any, n_samples: int) -> Array | None:

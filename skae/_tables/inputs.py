@@ -8,6 +8,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skae._rows.finite import check_finite
 from skae._rows.readable import refuse_unreadable
+from skae._rows.sources import is_source
 from skae._typing import Array, Matrix
 
 if TYPE_CHECKING:
@@ -19,6 +20,11 @@ def learn_table(estimator: Any, X: Any) -> None:
     categorical = estimator.categorical_features
     if categorical is None or (isinstance(categorical, str) and not hasattr(X, "columns")):
         table = None
+    elif is_source(X):
+        raise ValueError(
+            f"categorical_features={categorical!r} needs rows in memory; got {type(X).__name__}: "
+            "pass a frame or an array, or encode the categories in the file as numbers."
+        )
     else:
         from skae._tables.table import Table
 
