@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks import machine, report, settings
+from benchmarks import machine, record, report, settings
 from benchmarks.cases import CASES
 from benchmarks.data import mnist_file
 from benchmarks.measure import Failed
@@ -34,21 +34,30 @@ def parse(arguments):
         type=Path,
         default=Path(__file__).parent / "results",
         metavar="FOLDER",
-        help="where results.json and results.md go (default: benchmarks/results)",
+        help="where results.md and a JSON file for each processor go (default: benchmarks/results)",
+    )
+    parser.add_argument(
+        "--table",
+        action="store_true",
+        help="measure nothing: print the table of the processors' files, for docs/benchmarks.md",
     )
     return parser.parse_args(arguments)
 
 
 def main(arguments=None):
     options = parse(arguments)
+    if options.table:
+        print("\n".join(record.as_table(record.load(options.output))))
+        return
     chosen = (settings.quick if options.quick else settings.full)(options.full_article)
     described, results = machine.describe(), []
     options.output.mkdir(parents=True, exist_ok=True)
     for name in options.only or CASES:
         results.append((CASES[name], _run(CASES[name], chosen)))
+        if chosen.judged:
+            record.store(options.output, described, results[-1:])
         markdown = report.as_markdown(described, chosen, results)  # kept if a later case is ended
         (options.output / "results.md").write_text(markdown)
-        (options.output / "results.json").write_text(report.as_json(described, chosen, results))
     print(markdown)
     print(f"Written to {options.output}", file=sys.stderr)
 

@@ -1,7 +1,4 @@
-"""The report, as Markdown and as JSON."""
-
-import json
-from dataclasses import asdict
+"""The report, as Markdown."""
 
 from benchmarks.machine import footer
 
@@ -9,27 +6,6 @@ QUICK = (
     "**A quick run: sizes are cut, and no figure here counts.** It shows that the suite runs; "
     "goals are not judged."
 )
-
-
-def as_json(machine, settings, results):
-    """``results`` is a list of pairs of a case and its result."""
-    cases = [_case_record(case, result, settings.judged) for case, result in results]
-    record = {"machine": machine, "settings": asdict(settings), "cases": cases}
-    return json.dumps(record, indent=2) + "\n"
-
-
-def _case_record(case, result, judged):
-    goals = [
-        {
-            **asdict(goal),
-            "value": value,
-            "must_reached": verdict(value, goal.must, judged),
-            "aim_reached": verdict(value, goal.aim, judged),
-        }
-        for goal, value in zip(case.goals, result.values, strict=True)
-    ]
-    rows = [asdict(row) | {"median": row.median} for row in result.rows if row.samples]
-    return {"name": case.name, "goals": goals, "rows": rows, "remarks": result.remarks}
 
 
 def verdict(value, limit, judged):

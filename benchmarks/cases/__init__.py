@@ -17,6 +17,7 @@ CASES = {
     case.name: case
     for case in (
         epoch.CASE,
+        epoch.OPTIMIZERS,
         time_to_loss.CASE,
         quality.CASE,
         denoising.EPOCH,

@@ -2,9 +2,11 @@
 
 from benchmarks.contestants import ARTICLE, CONTESTANTS, FLOOR, JAX, SKAE, installed
 from benchmarks.measure import complaints, interleave, running, warm_up
-from benchmarks.results import Case, Goal, Result, Row, ratio
+from benchmarks.results import Case, Goal, Result, Row, ratio, timed_rows
 
 RIVALS = (ARTICLE, JAX, FLOOR)
+ADAM, MUON = "skae with Adam", "skae with Muon"
+SKAE_FIT = "benchmarks.contestants.skae_fit"
 
 
 def run(settings):
@@ -40,6 +42,13 @@ def sample_epochs(workers, settings, rounds, failures):
     return interleave(measures, rounds, failures)
 
 
+def run_optimizers(settings):
+    targets = {ADAM: f"{SKAE_FIT}:Training", MUON: f"{SKAE_FIT}:Muon"}
+    with running(targets, settings.mnist) as (workers, failures):
+        samples = sample_epochs(workers, settings, settings.short_rounds, failures)
+    return Result([ratio(samples, MUON, ADAM)], timed_rows(samples), complaints(failures))
+
+
 def _row(name, seconds, worker):
     reached = worker.call("errors")[1] or {}
     return Row(name, seconds, remark=CONTESTANTS[name].remark, **reached)
@@ -54,4 +63,10 @@ CASE = Case(
         Goal("epoch: skae / matrix products alone", 1.6, 1.2, "x"),
     ),
     run,
+)
+OPTIMIZERS = Case(
+    "muon-epoch",
+    "An epoch with Muon against one with Adam, batch 256",
+    (Goal("epoch: Muon / Adam", 1.25, 1.1, "x"),),
+    run_optimizers,
 )

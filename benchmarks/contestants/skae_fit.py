@@ -43,3 +43,9 @@ class Training:
 
 class Denoising(Training):
     estimator = DenoisingAutoencoder
+
+
+class Muon(Training):
+    def __init__(self, X, X_test):
+        super().__init__(X, X_test)
+        self.autoencoder.set_params(optimizer="muon")
