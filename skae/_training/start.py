@@ -61,13 +61,26 @@ def starting_weights(spec: ProgramSpec, rows: Rows, plan: Plan) -> list[Floats]:
     """Return the weights of a new network, before its first step."""
     network = spec.network
     weights = initial_weights(network, plan.seed)
+    if plan.init == "pca" or network.has_gaps:
+        dense = _is_logistic(network) or network.has_gaps
+        sample = draw_sample(rows, plan, network.n_components, dense=dense)
+        return _suited_to_rows(spec, sample, plan, weights)
+    return tie(network, weights) if spec.tied else weights
+
+
+def _is_logistic(network: NetworkSpec) -> bool:
+    return network.activations[-1] == "sigmoid" or network.table is not None
+
+
+def _suited_to_rows(
+    spec: ProgramSpec, sample: Sample, plan: Plan, weights: list[Floats]
+) -> list[Floats]:
+    """Return the weights of PCA, or those given, and let unknown values start as means."""
     if plan.init == "pca":
         with _on_one_blas_thread():
-            weights = _started_at_pca(spec, rows, plan, weights)
-    elif spec.tied:
-        weights = tie(network, weights)
-    if network.has_gaps:
-        _close_gaps(network, draw_sample(rows, plan, network.n_components, dense=True), weights)
+            weights = _started_at_pca(spec, sample, plan, weights)
+    if spec.network.has_gaps:
+        _close_gaps(spec.network, sample, weights)
     return weights
 
 
@@ -82,7 +95,7 @@ def initial_weights(network: NetworkSpec, seed: int) -> list[Floats]:
 
 
 def _started_at_pca(
-    spec: ProgramSpec, rows: Rows, plan: Plan, weights: Sequence[Floats]
+    spec: ProgramSpec, sample: Sample, plan: Plan, weights: Sequence[Floats]
 ) -> list[Floats]:
     """Set the linear paths so that the network is PCA; its other layers add nothing yet.
 
@@ -90,9 +103,7 @@ def _started_at_pca(
     at random, and the decoder does not use them yet.
     """
     network = spec.network
-    is_logistic = network.activations[-1] == "sigmoid" or network.table is not None
-    dense = is_logistic or network.has_gaps
-    sample = draw_sample(rows, plan, network.n_components, dense=dense)
+    is_logistic = _is_logistic(network)
     if network.has_gaps:
         sample = _filled(sample)
     pca = components(sample, network.n_components, plan.seed)

@@ -17,6 +17,8 @@ from skae._network.inference import Network
 from skae._network.tying import transposes
 from skae._rows.rows import Rows, all_rows
 from skae._rows.sources import Source
+from skae._training import start as training_start
+from skae._training.components import draw_sample
 from skae._training.plan import Plan
 from skae._training.start import starting_weights
 
@@ -211,6 +213,21 @@ def test_sample_of_rows_suffices():
     X = rng.normal(size=(20_000, 30)) * np.arange(1, 31) ** -0.5
 
     assert error(start(X, 5), X) < 1.01 * pca_error(X, 5)
+
+
+@pytest.mark.parametrize(("init", "gaps", "n_samples"), [
+    ("pca", True, 1), ("random", True, 1), ("pca", False, 1), ("random", False, 0),
+])  # fmt: skip
+def test_sample_is_drawn_once(init, gaps, n_samples, monkeypatch):
+    drawn = []
+
+    def draw(*args, **options):
+        drawn.append(draw_sample(*args, **options))
+        return drawn[-1]
+
+    monkeypatch.setattr(training_start, "draw_sample", draw)
+    start(CANCER, 4, gaps=gaps, shortcut=init == "pca", plan={"init": init})
+    assert len(drawn) == n_samples
 
 
 def test_rare_values_are_in_the_sample():
