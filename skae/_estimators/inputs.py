@@ -31,7 +31,7 @@ def check_rows(
     reset: bool = False,
     min_samples: int = 1,
     finite: bool = True,
-    gaps: bool = False,
+    gaps: bool | None = None,
     learn: bool = False,
 ) -> Matrix:
     """Return the rows of ``X`` after checking them.
@@ -49,8 +49,8 @@ def check_rows(
     finite : bool, default=True
         Whether to look for NaN and infinity, and to load a small `Source`.  A `Network` needs
         neither, because it checks every block that it reads.
-    gaps : bool, default=False
-        Whether NaN is allowed, as an unknown value.
+    gaps : bool or None, default=None
+        Whether NaN is allowed, as an unknown value.  None means that no parameter can allow it.
     learn : bool, default=False
         Whether the estimator takes over which columns of X are categories.
     """
@@ -69,10 +69,10 @@ def check_rows(
         )
         return load_small(source) if finite else source
     if (table := tables.table_of(estimator)) is not None:
-        return tables.encode(estimator, X, table, reset=reset, min_samples=min_samples, gaps=gaps)
+        return tables.encode(estimator, X, table, reset=reset, min_samples=min_samples, gaps=bool(gaps))
     if reset or not _is_valid(estimator, X, min_samples):
         X = nan_for_missing(X) if gaps else X
-        with readable("X", X):
+        with readable("X", X, gaps=gaps):
             checked = validate_data(
                 estimator,
                 X,
@@ -142,9 +142,9 @@ def check_matrix(estimator: Any, name: str, X: Any) -> Matrix:
         _check_head(estimator, source)
         return load_small(source)
     if (table := tables.table_of(estimator)) is not None:
-        return tables.encode(estimator, X, table, name=name, gaps=gaps)
+        return tables.encode(estimator, X, table, name=name, gaps=bool(gaps))
     X = nan_for_missing(X) if gaps else X
-    with readable(name, X):
+    with readable(name, X, gaps=gaps):
         rows = check_array(
             X, input_name=name, estimator=estimator, ensure_all_finite=False, **ROW_FORMAT
         )

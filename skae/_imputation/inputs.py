@@ -75,7 +75,7 @@ def check_table(imputer: Any, X: Any, *, reset: bool = False) -> Array:
             ensure_all_finite=False,
             copy=True,
         )
-    check_finite("X", rows, gaps=gaps)
+    check_finite("X", rows, gaps=gaps or None)
     return rows
 
 

@@ -30,7 +30,7 @@ def is_finite(array: Array) -> bool:
     return math.isfinite(np.vdot(array, array)) or bool(np.isfinite(array).all())
 
 
-def check_finite(name: str, X: Matrix, start: int = 0, *, gaps: bool = False) -> None:
+def check_finite(name: str, X: Matrix, start: int = 0, *, gaps: bool | None = None) -> None:
     """Raise an error if rows contain infinity, or NaN where it does not mean an unknown value.
 
     Parameters
@@ -41,13 +41,14 @@ def check_finite(name: str, X: Matrix, start: int = 0, *, gaps: bool = False) ->
         The rows.
     start : int, default=0
         Number of the first row, if X is a block of more rows.
-    gaps : bool, default=False
-        Whether NaN is allowed, as an unknown value.
+    gaps : bool or None, default=None
+        Whether NaN is allowed, as an unknown value.  None means that no parameter can allow it.
 
     Raises
     ------
     ValueError
-        If a value is NaN or infinite.  The error names its row and column.
+        If a value is NaN or infinite.  The error names its row and column.  If ``gaps`` is False,
+        it says how to allow NaN.
     """
     values = X.data if sparse.issparse(X) else X
     if values.dtype.kind != "f":
@@ -56,10 +57,18 @@ def check_finite(name: str, X: Matrix, start: int = 0, *, gaps: bool = False) ->
         if is_finite(values) or (gaps and not np.isinf(values).any()):
             return
     row, column, value = _first(X, np.isinf if gaps else _is_bad)
+    is_nan = bool(np.isnan(value))
     raise ValueError(
-        f"Input {name} contains {'NaN' if np.isnan(value) else 'infinity'}: first in row "
-        f"{start + row}, column {column}. Remove or impute such values."
+        f"Input {name} contains {'NaN' if is_nan else 'infinity'}: first in row "
+        f"{start + row}, column {column}. {missing_advice(is_nan and gaps is False)}"
     )
+
+
+def missing_advice(may_mask: bool) -> str:
+    """Return what to do about missing values; ``may_mask`` says whether "mask" could allow them."""
+    if may_mask:
+        return "Remove or impute such values, or fit with missing_values='mask', which takes them."
+    return "Remove or impute such values."
 
 
 def check_results(results: Array, start: int, advice: str | None = None) -> None:

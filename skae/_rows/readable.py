@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from skae._rows.dtypes import refuse_masked
+from skae._rows.finite import missing_advice
 from skae._typing import Array
 
 # The beginnings of the names of dtypes for dates and durations, in pandas, polars and PyArrow.
@@ -15,7 +16,7 @@ DATES = ("date", "time", "duration", "period")
 
 
 @contextlib.contextmanager
-def readable(name: str, X: Any) -> Iterator[None]:
+def readable(name: str, X: Any, *, gaps: bool | None = None) -> Iterator[None]:
     """Raise errors that say what to do if ``X`` is not a table of numbers.
 
     Some tables are refused before the code inside runs, because it would read them without an
@@ -27,6 +28,8 @@ def readable(name: str, X: Any) -> Iterator[None]:
         Name of the parameter, for errors.
     X : object
         The user's rows, which the code inside converts to numbers.
+    gaps : bool or None, default=None
+        Whether missing values are allowed.  None means that no parameter can allow them.
 
     Raises
     ------
@@ -37,7 +40,7 @@ def readable(name: str, X: Any) -> Iterator[None]:
     try:
         yield
     except (ValueError, TypeError, OverflowError) as error:
-        reason = _reason(name, X, error)
+        reason = _reason(name, X, error, gaps)
         if reason is None:
             raise
         raise ValueError(reason) from error
@@ -82,7 +85,7 @@ def _about_dates(name: str, where: str) -> str:
     )
 
 
-def _reason(name: str, X: Any, error: Exception) -> str | None:
+def _reason(name: str, X: Any, error: Exception, gaps: bool | None) -> str | None:
     """Return why ``X`` cannot be read as numbers and what to do, or None if that is not known."""
     if str(error).startswith("Complex data not supported"):
         return (
@@ -95,7 +98,9 @@ def _reason(name: str, X: Any, error: Exception) -> str | None:
         table = np.asarray(X, dtype=object)
     except (ValueError, TypeError):
         return None
-    return _about_values(name, X, table) if table.ndim == 2 else _about_shape(name, X, table)
+    if table.ndim == 2:
+        return _about_values(name, X, table, gaps)
+    return _about_shape(name, X, table)
 
 
 def _about_shape(name: str, X: Any, table: Array) -> str | None:
@@ -131,7 +136,7 @@ def _not_a_table(name: str, X: Any) -> str:
     )
 
 
-def _about_values(name: str, X: Any, table: Array) -> str | None:
+def _about_values(name: str, X: Any, table: Array, gaps: bool | None) -> str | None:
     """Describe the first value of a table that is not a number, if it is of a known kind."""
     column = next((j for j in range(table.shape[1]) if not _is_numeric(table[:, j])), None)
     if column is None:
@@ -150,8 +155,8 @@ def _about_values(name: str, X: Any, table: Array) -> str | None:
         return _about_dates(name, repr(label))
     if type(value).__name__ == "NAType":
         return (
-            f"{name} has missing values, {value}: first in column {label!r}. Remove or impute such "
-            "values."
+            f"{name} has missing values, {value}: first in column {label!r}. "
+            f"{missing_advice(gaps is False)}"
         )
     if isinstance(value, int):
         return f"{name} must hold numbers that fit float64; got a larger one in column {label!r}."

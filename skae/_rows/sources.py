@@ -65,8 +65,8 @@ class Source:
         Name of the parameter, for errors.
     limits : ReadLimits, default=None
         Sizes of a block and of the buffer; ``Source.default_limits`` if None.
-    gaps : bool, default=False
-        Whether NaN is allowed, as an unknown value.
+    gaps : bool or None, default=None
+        Whether NaN is allowed, as an unknown value.  None means that no parameter can allow it.
 
     Attributes
     ----------
@@ -82,7 +82,7 @@ class Source:
     default_limits: ClassVar[ReadLimits] = ReadLimits()
 
     def __init__(
-        self, data: Any, name: str, limits: ReadLimits | None = None, *, gaps: bool = False
+        self, data: Any, name: str, limits: ReadLimits | None = None, *, gaps: bool | None = None
     ) -> None:
         self.data, self.name, self.gaps = data, name, gaps
         self.limits = limits or self.default_limits

@@ -327,6 +327,24 @@ def test_other_combinations_are_refused(params, match, make_autoencoder, holes):
     refused(estimator, ValueError, f"missing_values='mask' .*{match}", holes)
 
 
+def as_frame(X):
+    frame = pd.DataFrame(X)
+    return frame.astype("Float64").where(frame.notna(), pd.NA)
+
+
+@pytest.mark.parametrize("form", [np.array, sparse.csr_array, lambda X: Source(X, "X"), as_frame])
+def test_refusal_names_mask(form, make_autoencoder, plane, holes):
+    """Errors of NaN name the parameter, but not those of codes and infinity."""
+    estimator, hint = make_autoencoder().fit(plane), "missing_values='mask'"
+    refused(estimator, ValueError, hint, form(holes))
+    refused(estimator, ValueError, hint, plane, X_val=form(holes))
+    for method in ("transform", "reconstruct", "score_samples"):
+        refused(estimator, ValueError, hint, form(holes), method=method)
+    codes = np.full((2, 4), np.nan)
+    refused(estimator, ValueError, "impute such values.$", codes, method="inverse_transform")
+    refused(MaskingNoise(), ValueError, "impute such values.$", holes)
+
+
 @pytest.mark.parametrize("value", [np.inf, -np.inf])
 def test_infinity_is_refused(value, fitted, holes):
     rows = holes.copy()

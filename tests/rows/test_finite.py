@@ -47,6 +47,17 @@ def test_first_wrong_value_is_named(value, noun, form):
         check_finite("X_val", rows, start=100)
 
 
+@pytest.mark.parametrize(
+    ("value", "gaps", "helps"),
+    [(np.nan, False, True), (np.nan, None, False), (np.inf, False, False)],
+)
+def test_error_names_mask(value, gaps, helps):
+    """Only if the value is NaN, and a parameter could allow it."""
+    with pytest.raises(ValueError, match="Remove or impute such values") as caught:
+        check_finite("X", put(value, (3, 2)), gaps=gaps)
+    assert ("missing_values='mask'" in str(caught.value)) == helps
+
+
 @pytest.mark.parametrize("form", [np.array, sparse.csr_array])
 def test_nan_may_be_unknown(form):
     check_finite("X", form(put(np.nan, (5, 0), (3, 2))), gaps=True)
