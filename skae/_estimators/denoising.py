@@ -21,8 +21,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
     """Deep autoencoder that learns to remove noise.
 
     Every training step corrupts its rows with new random numbers, and compares the output with the
-    *clean* rows.  After training, `reconstruct` removes noise, and the codes of `transform` depend
-    less on noise than those of a `DeepAutoencoder`.
+    *clean* rows [1]_.  After training, `reconstruct` removes noise, and the codes of `transform`
+    depend less on noise than those of a `DeepAutoencoder`.
 
     Parameters
     ----------
@@ -36,6 +36,11 @@ class DenoisingAutoencoder(BaseAutoencoder):
         hides values that the network learns to restore, as ``MaskingNoise(fill_value=np.nan)``.
         ``corruption__fraction`` sets the parameter ``fraction`` of the corruption.  None means
         `GaussianNoise` with ``noise_scale`` and ``clip``.
+    shown_weight : float, default=1
+        Weight in the loss of values that the network is shown, in [0, 1].  Values that the
+        corruption hides as NaN have a weight of one.  A weight below one makes the network learn
+        above all to restore hidden values [2]_, as an imputer should.  It needs
+        ``missing_values="mask"``, and does not change `score`.
     noise_scale : float, default=0.5
         Standard deviation of the Gaussian noise, in the units of X.  At least 0.  Only used if
         ``corruption`` is None, and `fit` gets no ``X_clean``.
@@ -64,8 +69,10 @@ class DenoisingAutoencoder(BaseAutoencoder):
 
     References
     ----------
-    P. Vincent, H. Larochelle, Y. Bengio and P.-A. Manzagol, "Extracting and Composing Robust
-    Features with Denoising Autoencoders", ICML 2008.
+    .. [1] P. Vincent, H. Larochelle, Y. Bengio and P.-A. Manzagol, "Extracting and Composing Robust
+       Features with Denoising Autoencoders", ICML 2008.
+    .. [2] P. Vincent, H. Larochelle, I. Lajoie, Y. Bengio and P.-A. Manzagol, "Stacked Denoising
+       Autoencoders", JMLR 11, 2010: its "emphasized" variant.
 
     Examples
     --------
@@ -99,6 +106,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         code_penalty: float = 0.0,
         contraction: float = 0.0,
         corruption: Any = None,
+        shown_weight: float = 1.0,
         noise_scale: float = 0.5,
         clip: str | tuple[float, float] | None = "auto",
         loss: Any = "auto",
@@ -137,6 +145,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         self.code_penalty = code_penalty
         self.contraction = contraction
         self.corruption = corruption
+        self.shown_weight = shown_weight
         self.noise_scale = noise_scale
         self.clip = clip
         self.loss = loss
@@ -234,6 +243,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
     def _corruption(
         self, bounded: bool, paired: bool, n_features: int | None = None
     ) -> Corruption | None:
+        self._check_shown_weight()
         if self.corruption is None:
             noise = self._gaussian(bounded)
             return None if paired else noise
@@ -271,6 +281,14 @@ class DenoisingAutoencoder(BaseAutoencoder):
                     f"{name}={value!r} has no effect with corruption={self.corruption!r}: leave it "
                     f"at {default!r}, and set the parameters of the corruption."
                 )
+
+    def _check_shown_weight(self) -> None:
+        check_number("shown_weight", self.shown_weight, low=0, high=1)
+        if self.shown_weight != 1 and self.missing_values == "error":
+            raise ValueError(
+                f"shown_weight={self.shown_weight!r} has no effect without missing_values='mask', "
+                "because no value is hidden as NaN: set missing_values='mask', or leave it at 1."
+            )
 
     def _check_gaps(self) -> None:
         """Refuse a corruption that makes values unknown to a network that is not told so."""

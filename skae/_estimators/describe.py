@@ -58,7 +58,7 @@ def describe(
         loss=_frozen("loss", _loss(params["loss"], output, bounded)),
         options=_options("loss", routed),
         penalties=tuple(of for name, of in PENALTIES.items() if params[name]),
-        shown_weight=float(params.get("_shown_weight", 1)),
+        shown_weight=float(params.get("shown_weight", 1)),
     )
     objective.check(output, values)
     return ProgramSpec(

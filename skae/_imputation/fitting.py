@@ -15,7 +15,6 @@ SHARE_SET_ASIDE, FEW_SET_ASIDE, MOST_SET_ASIDE = 0.1, 200, 2000  # with one netw
 FEWEST_TRAINING = 2
 STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 12_800, 20, 400  # of the default network
 WIDTH = 256
-SHOWN_WEIGHT = 0.1  # of cells that a training step does not hide, in the loss
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,9 @@ def default_autoencoder(n_rows: int) -> DenoisingAutoencoder:
         activation="silu",
         code_activation="silu",
         output_activation="linear",
+        missing_values="mask",
         corruption=MaskingNoise(0.8, fill_value=np.nan, vary=True),
+        shown_weight=0.1,
         loss="mean_absolute_error",
         optimizer="adam",  # a step of Muon takes longer than one of Adam
         learning_rate=0.002,
@@ -68,16 +69,10 @@ def fit_networks(autoencoder: Any, Z: Array, n_folds: int, rng: Rng) -> Ensemble
         rows = used[folds[used] != fold]
         if len(rows) < FEWEST_TRAINING:
             rows = used
-        networks.append(_prepared(autoencoder, int(rng.integers(2**31))).fit(Z[rows]))
+        seed = int(rng.integers(2**31))
+        network = clone(autoencoder).set_params(missing_values="mask", random_state=seed)
+        networks.append(network.fit(Z[rows]))
     return Ensemble(networks, folds)
-
-
-def _prepared(autoencoder: Any, seed: int) -> Any:
-    """Return a clone that takes gaps, and learns from the cells that it hides above all."""
-    made = clone(autoencoder).set_params(missing_values="mask", random_state=seed)
-    if getattr(getattr(made, "corruption", None), "_makes_gaps", False):
-        made._shown_weight = SHOWN_WEIGHT
-    return made
 
 
 def _draw_folds(n_rows: int, n_folds: int, rng: Rng) -> Array:

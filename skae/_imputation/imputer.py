@@ -31,8 +31,9 @@ class AutoencoderImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         The autoencoder: any estimator of skae.  It is cloned, and the clones have
         ``missing_values="mask"`` and seeds that ``random_state`` of the imputer determines.  Its
         ``corruption`` should hide cells, as ``MaskingNoise(0.8, fill_value=numpy.nan, vary=True)``
-        does.  None is a `DenoisingAutoencoder` with this corruption, three hidden layers of 256
-        units and the absolute error, so that it predicts medians.
+        does, and its ``shown_weight`` be below one, so that hidden cells count most in the loss.
+        None is a `DenoisingAutoencoder` with this corruption, five hidden layers of 256 units and
+        the absolute error, so that it predicts medians.
     missing_values : float, int, None or pandas.NA, default=numpy.nan
         What marks an unknown cell.  For NaN, None and NA, all three do.
     add_indicator : bool, default=False

@@ -267,6 +267,20 @@ def test_copies_and_files_keep_results(fitted, holes):
         assert same.missing_values == "mask"
 
 
+@pytest.mark.parametrize("shown_weight", [0, 0.1])
+def test_shown_weight_favours_hidden(shown_weight, make_autoencoder, plane, holes):
+    """Copies keep the weight, and hidden values are restored better, shown ones worse."""
+    options = {"missing_values": "mask", "corruption": HIDING, "epochs": 100, "n_components": 9}
+    plain, model = (
+        clone(make_autoencoder(DenoisingAutoencoder, shown_weight=weight, **options)).fit(holes)
+        for weight in (1, shown_weight)
+    )
+    assert model.shown_weight == shown_weight
+    one, other = plain.reconstruct(holes), model.reconstruct(holes)
+    assert error(other, plane, holes) < error(one, plane, holes)
+    assert np.nanmean((other - holes) ** 2) > np.nanmean((one - holes) ** 2)
+
+
 def test_search_over_both_values(make_autoencoder, plane):
     search = GridSearchCV(make_autoencoder(), {"missing_values": ["error", "mask"]}, cv=2)
     assert np.isfinite(search.fit(plane).cv_results_["mean_test_score"]).all()

@@ -110,6 +110,12 @@ def test_bad_parameters_are_refused(params, error, match, subject, X):
         ({"noise_scale": -1}, ValueError, "noise_scale must be a number of at least 0; got -1"),
         ({"noise_scale": np.inf}, ValueError, "noise_scale must be finite in float32; got inf"),
         ({"noise_scale": None}, TypeError, "noise_scale must be a number of at least 0; got None"),
+        ({"shown_weight": 1.1}, ValueError, "shown_weight must be .* at most 1; got 1.1"),
+        (
+            {"shown_weight": 0.1},
+            ValueError,
+            r"shown_weight=0\.1 has no effect without",
+        ),
         ({"clip": (1, 0)}, ValueError, r"clip must be .*got \(1, 0\)"),
         ({"clip": "ab"}, ValueError, "clip must be .*got 'ab'"),
         ({"corruption": MaskingNoise}, TypeError, r"corruption must be None, .*got <class"),

@@ -22,6 +22,7 @@ def _network(width, **params):
         width,
         hidden_layer_sizes=(width,),
         corruption=MaskingNoise(0.8, fill_value=np.nan, vary=True),
+        shown_weight=0.1,
         output_activation="linear",
         loss="mean_absolute_error",
         early_stopping=False,

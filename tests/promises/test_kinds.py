@@ -100,6 +100,7 @@ PARAMETERS = {
     DenoisingAutoencoder: SHARED
     | {
         "corruption": ([0, "", "masking", False, MaskingNoise, *OBJECTS[1:]], [None]),
+        "shown_weight": ([*NUMBERS, 1.5], [1, 1.0, np.float32(1)]),
         "noise_scale": (NUMBERS, [0, 0.5, np.float32(1)]),
         "clip": (["Auto", *CLIPS], ["auto", None, (0, 1), [-inf, 0], np.array([0, 1.0])]),
     },
