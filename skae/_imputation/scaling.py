@@ -6,7 +6,10 @@ import numpy as np
 
 from skae._typing import Array
 
-FENCE = 3  # interquartile ranges beyond the quartiles: the far outliers of a box plot (Tukey, 1977)
+# The fences are beyond these quantiles, by their distance: 4.9 standard deviations from the mean of
+# normal values.  Fences beyond the quartiles would cut off the values of a design: the first column
+# of the yacht table has six values in ten that are about equal, and two in ten at each end.
+QUANTILES = (0.05, 0.95)
 LIMIT = 20.0  # of scaled values: an outlier beyond it would determine the rest of its row
 
 
@@ -30,12 +33,12 @@ class Scaling:
         Without outliers, this is the usual standardisation.
         """
         X = X.astype(np.float64, copy=False)
-        low, lower, upper, high = np.nanquantile(X, [0, 0.25, 0.75, 1], axis=0, method="nearest")
-        spreads = upper > lower  # else at least half of the values are equal, and none is far
+        low, lower, upper, high = np.nanquantile(X, [0, *QUANTILES, 1], axis=0, method="nearest")
+        spreads = upper > lower  # else nine in ten values are equal, and none is far
         unit = np.maximum(*np.abs(np.where(spreads, (lower, upper), (low, high))))
         unit[unit == 0] = 1
         lower, upper = lower / unit, upper / unit
-        fence = np.where(spreads, FENCE * (upper - lower), np.inf)
+        fence = np.where(spreads, upper - lower, np.inf)
         with np.errstate(over="ignore"):
             inside = np.clip(X / unit, lower - fence, upper + fence)
         center = np.clip(np.nanmean(inside, axis=0) * unit, low, high)

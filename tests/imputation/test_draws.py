@@ -131,6 +131,13 @@ def test_scale_ignores_an_outlier(outlier):
     assert abs(after.center - before.center) < 0.1
 
 
+def test_scale_keeps_a_design():
+    """Values that many rows have are no outliers, though most others are close together."""
+    rng = np.random.default_rng(0)
+    X = rng.choice([0, 0.52, 0.54, 0.56, 1], p=[0.18, 0.14, 0.46, 0.04, 0.18], size=(300, 1))
+    np.testing.assert_allclose(Scaling.of(X).scale, X.std(axis=0))
+
+
 @pytest.mark.parametrize("value", [0.0, 3.5, -1e308, 1e-310])
 def test_constant_column_scales_to_zero(value):
     X = np.full((5, 1), value)
