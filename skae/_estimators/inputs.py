@@ -69,7 +69,9 @@ def check_rows(
         )
         return load_small(source) if finite else source
     if (table := tables.table_of(estimator)) is not None:
-        return tables.encode(estimator, X, table, reset=reset, min_samples=min_samples, gaps=bool(gaps))
+        return tables.encode(
+            estimator, X, table, reset=reset, min_samples=min_samples, gaps=bool(gaps)
+        )
     if reset or not _is_valid(estimator, X, min_samples):
         X = nan_for_missing(X) if gaps else X
         with readable("X", X, gaps=gaps):
