@@ -45,7 +45,7 @@ def test_type_checker_understands_the_estimators(tmp_path):
 
 def test_public_functions_have_types():
     named = {name: getattr(skae, name) for name in skae.__all__ if name != "datasets"}
-    named |= {name: getattr(skae.datasets, name) for name in ("load_mnist", "load_mnist_sample")}
+    named |= {name: getattr(skae.datasets, name) for name in skae.datasets.__all__}
     missing = []
     for name, value in named.items():
         functions = {name: value}
