@@ -1,0 +1,1 @@
+"""Tables with categories and gaps: ``python -m benchmarks.tables --help``."""
