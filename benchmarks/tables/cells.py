@@ -58,7 +58,7 @@ def _one_hot(column):
 
 
 def accuracy(found, seed, contestant, *, rate, most_rows):
-    """Share of the hidden cells with categories whose category is restored."""
+    """Share of the hidden categories that are restored."""
     X, hidden = found.gaps(seed, rate, most_rows)
     restored = CONTESTANTS[contestant](X.mask(hidden), seed)
     right = [

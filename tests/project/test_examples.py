@@ -82,3 +82,13 @@ def test_onnx_equals_the_pipeline(capsys):
     pytest.importorskip("skl2onnx")
     out = run("plot_onnx.py", capsys)
     assert "agrees with the pipeline on 100.0%" in out
+
+
+def test_tables_are_restored(capsys):
+    """The frame that comes back has the dtypes of X, and guesses are better than the mode."""
+    out = run("plot_tables.py", capsys)
+    assert "True" in out.splitlines()
+    shares = re.findall(r"(\d+)% right; the most frequent: (\d+)%", out)
+    assert len(shares) == 2
+    assert all(int(right) > int(usual) for right, usual in shares)
+    assert len(plt.get_fignums()) == 1
