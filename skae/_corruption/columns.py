@@ -32,24 +32,26 @@ class ColumnCorruption:
         The columns of the matrix.
     order : tuple of int
         The place in the frame of each column in the matrix.
+    n_columns : int
+        Number of columns of the frame.
     """
 
     corruption: Corruption
     table: Probabilities
     order: tuple[int, ...]
+    n_columns: int
 
     def corrupt(self, X: Array, rng: Rng) -> Array:
         """Return a corrupted copy of rows; see `Corruption`."""
         cells = self._cells(X)
-        if isinstance(self.corruption, REPLACING):
-            corrupted = np.full((len(X), max(self.order) + 1), np.nan, X.dtype)
-            corrupted[:, self.order] = cells
-            cells = self.corruption.corrupt(corrupted, rng)[:, self.order]
-        else:
+        frame = np.zeros((len(X), self.n_columns), X.dtype)  # a corruption may name its columns
+        frame[:, self.order] = cells
+        corrupted = np.asarray(self.corruption.corrupt(frame, rng))[:, self.order]
+        if not isinstance(self.corruption, REPLACING):
             n = self.table.n_numbers
-            numbers = self.corruption.corrupt(cells[:, :n], rng) if n else cells[:, :n]
-            cells = np.concatenate([numbers, SwapNoise().corrupt(cells[:, n:], rng)], axis=1)
-        return self._rows(cells.astype(X.dtype, copy=False))
+            swapped = SwapNoise().corrupt(cells[:, n:], rng)
+            corrupted = np.concatenate([corrupted[:, :n], swapped], axis=1)
+        return self._rows(corrupted.astype(X.dtype, copy=False))
 
     def _cells(self, X: Array) -> Array:
         """Return one number for each cell of the table."""
@@ -74,9 +76,12 @@ class ColumnCorruption:
 
 
 def by_column(
-    corruption: Corruption | None, table: Probabilities | None, order: Sequence[int]
+    corruption: Corruption | None,
+    table: Probabilities | None,
+    order: Sequence[int],
+    n_columns: int,
 ) -> Corruption | None:
     """Return the form of a corruption for a table with categories; itself for other rows."""
     if corruption is None or table is None:
         return corruption
-    return ColumnCorruption(corruption, table, tuple(order))
+    return ColumnCorruption(corruption, table, tuple(order), n_columns)

@@ -129,7 +129,8 @@ def _describe_job(estimator: Any, data: Data, single_epoch: bool) -> Job:
     bounded = estimator._bounded if continues else table is None and values.fills_unit_interval()
     spec = _describe(estimator, rows, values, bounded)
     corruption = estimator._corruption(bounded, rows.targets is not None, estimator.n_features_in_)
-    corruption = by_column(corruption, spec.network.table, () if table is None else table.order)
+    if table is not None:
+        corruption = by_column(corruption, spec.network.table, table.order, len(table.columns))
     plan = _make_plan(estimator, corruption, _seed(estimator, checkpoint), single_epoch)
     stops_early = not single_epoch and _stops_early(estimator, len(rows.index))
     whole = rows
