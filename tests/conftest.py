@@ -26,8 +26,8 @@ ROOT = Path(__file__).parents[1]
 # From the lowest room to the highest, so that the first failure is close to its cause.  The folders
 # that take minutes are last.
 FOLDERS = [
-    "rows", "network", "corruption", "objective", "engine", "training", "estimators", "outliers",
-    "imputation", "interop", "plot", "datasets", "project", "promises",
+    "rows", "tables", "network", "corruption", "objective", "engine", "training", "estimators",
+    "outliers", "imputation", "interop", "plot", "datasets", "project", "promises",
 ]  # fmt: skip
 settings.register_profile("short", max_examples=25, derandomize=True, **COMMON)
 settings.register_profile("long", max_examples=1000, **COMMON)

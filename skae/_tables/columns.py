@@ -1,5 +1,6 @@
 """The columns of a table as frozen values: numbers, booleans and categories."""
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -28,6 +29,8 @@ class Number:
         values = values[np.isfinite(values)]
         if not len(values):
             return cls(0.0, 1.0)
+        if values.min() == values.max():  # rounding may give a standard deviation above zero
+            return cls(float(values[0]), 1.0)
         low, centre, high = np.percentile(values, [25, 50, 75])
         scale = (high - low) / NORMAL_RANGE or values.std()
         return cls(float(centre), float(scale) or 1.0)
@@ -36,8 +39,8 @@ class Number:
         return (_as_floats(data) - self.centre) / self.scale
 
     def decode(self, outputs: Array, data: Data) -> Array:
-        values = outputs * self.scale + self.centre
-        return np.rint(values).astype(np.int64) if "int" in data.dtype.lower() else values
+        values = outputs.astype(np.float64) * self.scale + self.centre
+        return _as_whole(values, data.dtype) if "int" in data.dtype.lower() else values
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,14 @@ class Boolean:
 
     def encode(self, data: Data) -> Array:
         column = np.full(len(data.values), np.nan)
-        column[~data.unknown] = data.values[~data.unknown].astype(bool)
+        known = data.values[~data.unknown]
+        others = set(known.tolist()) - {False, True}
+        if others:
+            raise ValueError(
+                f"Column {data.name!r} must hold true and false, as in fit; got "
+                f"{min(map(repr, others))}."
+            )
+        column[~data.unknown] = known.astype(bool)
         return column
 
     def decode(self, outputs: Array, data: Data) -> Array:
@@ -108,8 +118,24 @@ class Category:
 
 def _as_floats(data: Data) -> Array:
     values = np.full(len(data.values), np.nan)
-    values[~data.unknown] = data.values[~data.unknown].astype(np.float64)
+    try:
+        values[~data.unknown] = data.values[~data.unknown].astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"Column {data.name!r} (dtype {data.dtype}) has values that are not numbers ({error}). "
+            "Convert it to numbers or to strings, or name it in categorical_features."
+        ) from error
     return values
+
+
+def _as_whole(values: Array, dtype: str) -> Array:
+    """Round values, and limit them to the range of a dtype of integers, which is named."""
+    found = re.search(r"u?int(8|16|32|64)\b", dtype.lower())
+    limits = np.iinfo(found[0] if found else np.int64)
+    high = float(limits.max)
+    if int(high) > limits.max:
+        high = np.nextafter(high, 0)
+    return np.clip(np.rint(values), limits.min, high).astype(limits.dtype)
 
 
 def _order(value: Any) -> tuple[str, Any]:

@@ -67,6 +67,8 @@ class Table:
                 columns.append(Boolean() if column.is_boolean else Number.of(column))
         if all(isinstance(column, Number) for column in columns):
             return None
+        if not any(column.size for column in columns):
+            raise ValueError("All values of X are missing: give at least one known value.")
         formats = [column._replace(values=(), unknown=()) for column in data]
         return cls(columns, formats, library_of(X) or ARRAY)
 
@@ -117,6 +119,8 @@ class Table:
 
     def _encode_column(self, place: int, data: Data, handle_unknown: str, name: str) -> Array:
         encoded: Array = self.columns[place].encode(data)
+        if self.columns[place].kind == "number":
+            _refuse_infinity(encoded, data.name, name)
         if self.columns[place].kind == "category" and handle_unknown == "error":
             unseen = (encoded < 0) & ~data.unknown
             if unseen.any():
@@ -151,7 +155,9 @@ class Table:
             block = block if column.kind == "category" else block[:, 0]
             columns[data.name] = column.decode(block, data)
         if self.library == ARRAY:
-            return np.column_stack([column.astype(object) for column in columns.values()])
+            rows = np.column_stack([column.astype(object) for column in columns.values()])
+            dtype = np.dtype(self.formats[0].dtype)
+            return rows.astype(dtype) if dtype.kind in "biuf" else rows
         return make_frame(self.library, columns, self.formats, index)
 
     def probabilities(self, outputs: Array) -> dict[str, Array]:
@@ -209,6 +215,15 @@ def _refuse_missing(data: Sequence[Data], name: str) -> None:
                 f"{int(column.unknown.argmax())}. Set missing_values='mask', or impute such values "
                 "(SimpleImputer)."
             )
+
+
+def _refuse_infinity(encoded: Array, column: str, name: str) -> None:
+    beyond = np.abs(encoded) > np.finfo(np.float32).max
+    if beyond.any():
+        raise ValueError(
+            f"{name} contains infinity, or a number that is too large for float32 on the scale of "
+            f"its column: first in row {int(beyond.argmax())}, column {column!r}."
+        )
 
 
 def _joined(plain: Array, codes: Sequence[Array], sizes: Sequence[int]) -> Matrix:
