@@ -241,7 +241,7 @@ def table_losses(
     """
     loss = keras.losses.get(model.loss)
     cells = loss.call if isinstance(loss, keras.losses.Loss) else loss
-    _check_mean(loss, cells, 3)
+    _check_mean(loss, cells, 3, "a table with categories")
 
     def columns(inputs: Tensor, targets: Tensor, z: Tensor) -> Iterator[tuple[Tensor, ...]]:
         """Yield losses, and whether the columns are known and shown, by kinds of columns."""
@@ -280,7 +280,12 @@ def _of_cells(cells: Callable[[Tensor, Tensor], Tensor], targets: Tensor, z: Ten
     return tf.reshape(cells(*flat), tf.shape(z))
 
 
-def _check_mean(loss: Any, function: Callable[[Tensor, Tensor], Tensor], n_features: int) -> None:
+def _check_mean(
+    loss: Any,
+    function: Callable[[Tensor, Tensor], Tensor],
+    n_features: int,
+    needed_by: str = "missing_values='mask'",
+) -> None:
     """Raise an error unless the loss of a row is the mean of the losses of its values."""
     rng = np.random.default_rng(0)
     rows = [rng.uniform(0.1, 0.9, (3, n_features)).astype(np.float32) for _ in range(2)]
@@ -292,7 +297,7 @@ def _check_mean(loss: Any, function: Callable[[Tensor, Tensor], Tensor], n_featu
         is_mean = False
     if not is_mean:
         raise TracingError(
-            "missing_values='mask' needs a loss that is the mean over the features of a row, such "
+            f"{needed_by} needs a loss that is the mean over the features of a row, such "
             f"as 'mean_squared_error'; got {name_of(loss)}, which is not."
         )
 

@@ -57,6 +57,9 @@ def check_rows(
     if learn:
         tables.learn_table(estimator, X)
     if is_source(X):
+        if reset:
+            estimator._table = None
+        tables.refuse_source(estimator, "X")
         source = Source(X, "X", gaps=gaps)
         head = source[0 : min(min_samples, source.shape[0])]
         validate_data(
@@ -140,6 +143,7 @@ def check_matrix(estimator: Any, name: str, X: Any) -> Matrix:
     """Return other rows than X, such as validation rows, after checking them."""
     gaps = takes_gaps(vars(estimator))
     if is_source(X):
+        tables.refuse_source(estimator, name)
         source = Source(X, name, gaps=gaps)
         _check_head(estimator, source)
         return load_small(source)

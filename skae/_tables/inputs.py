@@ -76,7 +76,17 @@ def restore(estimator: Any, outputs: Array, X: Any) -> Any:
     It has the index of X, if that is a frame of pandas.
     """
     table = table_of(estimator)
-    return outputs if table is None else table.decode(outputs, getattr(X, "index", None))
+    if table is None:
+        return outputs
+    return table.decode(outputs, X.index if hasattr(X, "iloc") else None)
+
+
+def refuse_source(estimator: Any, name: str) -> None:
+    """Raise ValueError if rows that are a source of numbers should have categories."""
+    if table_of(estimator) is not None:
+        raise ValueError(
+            f"{name} is a source of numbers, but the rows of fit have categories: pass a frame."
+        )
 
 
 def refuse_out(estimator: Any, out: Any) -> None:
