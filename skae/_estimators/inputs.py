@@ -57,8 +57,6 @@ def check_rows(
     if learn:
         tables.learn_table(estimator, X)
     if is_source(X):
-        if reset:
-            estimator._table = None
         tables.refuse_source(estimator, "X")
         source = Source(X, "X", gaps=gaps)
         head = source[0 : min(min_samples, source.shape[0])]
