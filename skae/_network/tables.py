@@ -163,6 +163,19 @@ class Probabilities:
             out[:, run.start - first : run.stop - first] = shares.reshape(block.shape)
         return out
 
+    def slopes(self, logits: Array, targets: Array, first: int) -> Array:
+        """Return the gradient of the cross-entropies of columns from ``first`` on.
+
+        It is zero for an unknown category.
+        """
+        slopes: Array = self.probabilities(logits, first) - targets
+        for run in self.runs():
+            part = slice(run.start - first, run.stop - first)
+            own, one_hot = (x[:, part].reshape(run.shape) for x in (slopes, targets))
+            known = one_hot.sum(axis=2, keepdims=True) > 0
+            slopes[:, part] = (own * known).reshape(len(targets), -1)
+        return slopes
+
     def errors(self, rows: Array, outputs: Array) -> Array:
         """Compare rows with their reconstructions, column by column.
 

@@ -214,7 +214,7 @@ def _logistic(
     curvature = (codes.T * sample.weight) @ codes / (bound * len(codes))
     inverse = np.linalg.pinv(curvature, hermitian=True)
     coefficients = np.zeros((codes.shape[1], sample.targets.shape[1]), np.float32)
-    coefficients[-1] = _mean_logits(sample)
+    coefficients[-1] = _mean_logits(sample, table)
     for _ in range(LOGISTIC_STEPS):
         coefficients -= inverse @ (codes.T @ _slopes(codes @ coefficients, sample, table))
     return coefficients[:-1], coefficients[-1]
@@ -242,11 +242,20 @@ def _tied_logistic(scores: Array, axes: Array, sample: Sample) -> tuple[Array, A
     return found.x[:n_codes], found.x[n_codes:]
 
 
-def _mean_logits(sample: Sample) -> Array:
-    return logit(np.clip(sample.mean(), 1e-3, 1 - 1e-3))
+def _mean_logits(sample: Sample, table: Probabilities | None = None) -> Array:
+    """Return logits that give the mean of each column, the shares of categories included."""
+    means = sample.mean()
+    z = logit(np.clip(means, 1e-3, 1 - 1e-3))
+    if table is not None:
+        n = table.n_booleans
+        z[n:] = np.log(np.maximum(means[n:], 0.5 / len(sample.weight)))
+    return z
 
 
 def _slopes(z: Array, sample: Sample, table: Probabilities | None = None) -> Array:
     """Return the gradient of the mean cross-entropy of rows with logits ``z``."""
-    shares = expit(z) if table is None else table.probabilities(z, table.n_numbers)
-    return sample.weight[:, None] / len(z) * (shares - sample.targets)
+    if table is None:
+        slopes = expit(z) - sample.targets
+    else:
+        slopes = table.slopes(z, sample.targets, table.n_numbers)
+    return sample.weight[:, None] / len(z) * slopes
