@@ -218,7 +218,9 @@ def _open_checkpoint(estimator: Any, single_epoch: bool) -> Checkpoint | None:
 
 def _read_rows(estimator: Any, data: Data, continues: bool, single_epoch: bool) -> Rows:
     """Check and return the rows to train on, their clean rows and their weights."""
-    reset = not (continues and single_epoch)
+    # A table keeps its scales and categories, because the network knows no others.
+    keeps = single_epoch or table_of(estimator) is not None
+    reset = not (continues and keeps)
     gaps, min_samples = takes_gaps(vars(estimator)), 1 if single_epoch else 2
     X = check_rows(
         estimator, data.X, reset=reset, min_samples=min_samples, gaps=gaps, learn=not continues

@@ -356,7 +356,7 @@ def test_warm_start_keeps_the_table(make, frame):
 
 def test_warm_start_from_numbers(make, frame):
     model = make(warm_start=True).fit(frame[["number", "count"]])
-    refused(model, ValueError, "continues from a table with other columns", frame)
+    refused(model, ValueError, "X must hold numbers; got text in column 'word'", frame)
 
 
 @each_kind
