@@ -14,8 +14,9 @@ from skae._imputation.fitting import (
     FEW_ROWS,
     FOLDS,
     default_autoencoder,
-    fit_networks,
-    mean_reconstruction,
+    fit_folds,
+    fit_network,
+    known_rows,
 )
 from skae._imputation.inputs import (
     check_draws,
@@ -46,19 +47,23 @@ def fitted_attributes(imputer: Any, X: Any, y: Any) -> dict[str, Any]:
 
 
 def _networks(imputer: Any, rows: Array) -> dict[str, Any]:
-    """Fit networks to columns that have known values, and return the attributes."""
+    """Fit networks to columns that have known values, and return the attributes.
+
+    A network that is trained on all rows fills gaps better than the mean of those of the folds.
+    """
     rng = np.random.default_rng(make_seed(imputer.random_state))
     scaling = Scaling.of(rows)
     Z = scaling(rows)
-    n_rows = int((~np.isnan(Z).all(axis=1)).sum())
+    used = known_rows(Z)
+    n_rows = len(used)
     autoencoder = imputer.autoencoder
     if autoencoder is None:
         autoencoder = default_autoencoder(n_rows)
-    ensemble = fit_networks(autoencoder, Z, _n_folds(imputer, n_rows), rng)
+    folds = fit_folds(autoencoder, Z, _n_folds(imputer, n_rows), rng)
     return {
-        "estimators_": ensemble.networks,
+        "estimator_": fit_network(autoencoder, Z[used], rng),
         "_scales": vars(scaling),
-        "_errors": hidden_errors(ensemble, Z, rng),
+        "_errors": hidden_errors(folds, Z, rng),
     }
 
 
@@ -79,9 +84,8 @@ def _indicator(imputer: Any) -> Any:
 def transformed(imputer: Any, X: Any) -> Array:
     """Return rows without gaps, and with the columns of the indicator."""
     X = check_table(imputer, X)
-    filled = _filled(
-        imputer, X, _mean_draw(imputer) if imputer.sample_posterior else _predict(imputer)
-    )
+    fill = _mean_draw(imputer) if imputer.sample_posterior else imputer.estimator_.reconstruct
+    filled = _filled(imputer, X, fill)
     if imputer.indicator_ is None:
         return filled
     return np.hstack([filled, imputer.indicator_.transform(X)], dtype=filled.dtype)
@@ -96,15 +100,11 @@ def sampled(imputer: Any, X: Any, n_draws: int | None) -> Array:
     return np.stack([_filled(imputer, X, one) for _ in range(n_draws)])
 
 
-def _predict(imputer: Any) -> Callable[[Array], Array]:
-    return functools.partial(mean_reconstruction, imputer.estimators_)
-
-
 def _draw(imputer: Any) -> Callable[[Array], Array]:
     """Return a function that draws the unknown cells of scaled rows."""
     limits = Scaling(**imputer._scales).limits
     rng = np.random.default_rng((make_seed(imputer.random_state), 1))  # not that of `fit`
-    return functools.partial(draw, imputer.estimators_, imputer._errors, limits, rng=rng)
+    return functools.partial(draw, imputer.estimator_, imputer._errors, limits, rng=rng)
 
 
 def _mean_draw(imputer: Any) -> Callable[[Array], Array]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy.spatial import KDTree
 
-from skae._imputation.fitting import Ensemble, mean_reconstruction
+from skae._imputation.fitting import Folds
 from skae._typing import Array, Rng
 
 NEIGHBORS = 100  # cells that a draw chooses from: enough for the 5th and the 95th percentile
@@ -24,28 +24,28 @@ MOST_HIDDEN = 0.8  # the share of cells of a row that calibrating hides at most
 ROUNDS = 8
 
 
-def hidden_errors(ensemble: Ensemble, Z: Array, rng: Rng) -> list[Array]:
+def hidden_errors(folds: Folds, Z: Array, rng: Rng) -> list[Array]:
     """Return the errors on hidden cells for each column.
 
     Each array is of shape (n_cells, 3): predictions, shares of unknown cells in their rows, and
     known values less predictions.
     """
-    return [_errors_of_column(ensemble, Z, column, rng) for column in range(Z.shape[1])]
+    return [_errors_of_column(folds, Z, column, rng) for column in range(Z.shape[1])]
 
 
-def _errors_of_column(ensemble: Ensemble, Z: Array, column: int, rng: Rng) -> Array:
+def _errors_of_column(folds: Folds, Z: Array, column: int, rng: Rng) -> Array:
     known = ~np.isnan(Z[:, column])
-    aside = known & (ensemble.folds >= 0)
+    aside = known & (folds.numbers >= 0)
     # a rare column may have no known value in the rows set aside
     rows = rng.permutation(np.flatnonzero(aside if aside.any() else known))
     rows = np.tile(rows, MOST_REPEATS)[: _n_cells(Z, len(rows))]
     block = _hide(Z[rows], column, rng)
     share = np.isnan(block).mean(axis=1)
     predictions = np.empty(len(rows))
-    folds = np.maximum(ensemble.folds[rows], 0)
-    for fold in np.unique(folds):
-        inside = folds == fold
-        predictions[inside] = ensemble.networks[fold].reconstruct(block[inside])[:, column]
+    numbers = np.maximum(folds.numbers[rows], 0)
+    for number in np.unique(numbers):
+        inside = numbers == number
+        predictions[inside] = folds.networks[number].reconstruct(block[inside])[:, column]
     return np.column_stack([predictions, share, Z[rows, column] - predictions])
 
 
@@ -67,7 +67,7 @@ def _hide(block: Array, column: int, rng: Rng) -> Array:
 
 
 def draw(
-    networks: list[Any], errors: list[Array], limits: tuple[Array, Array], Z: Array, *, rng: Rng
+    network: Any, errors: list[Array], limits: tuple[Array, Array], Z: Array, *, rng: Rng
 ) -> Array:
     """Return a copy of rows with a draw in each unknown cell, between the limits of its column.
 
@@ -82,7 +82,7 @@ def draw(
         now = unknown & (turn == number)
         rows = np.flatnonzero(now.any(axis=1))
         block = Z[rows]
-        predictions = mean_reconstruction(networks, block)
+        predictions = network.reconstruct(block)
         share = np.isnan(block).mean(axis=1)
         for column in np.flatnonzero(now.any(axis=0)):
             inside = now[rows, column]

@@ -30,10 +30,10 @@ class AutoencoderImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     autoencoder : estimator, default=None
         The autoencoder: any estimator of skae.  It is cloned, and the clones have
         ``missing_values="mask"`` and seeds that ``random_state`` of the imputer determines.  Its
-        ``corruption`` should hide cells, as ``MaskingNoise(0.8, fill_value=numpy.nan, vary=True)``
+        ``corruption`` should hide cells, as ``MaskingNoise(0.7, fill_value=numpy.nan, vary=True)``
         does, and its ``shown_weight`` be below one, so that hidden cells count most in the loss.
-        None is a `DenoisingAutoencoder` with this corruption, five hidden layers of 256 units and
-        the absolute error, so that it predicts medians.
+        None is a `DenoisingAutoencoder` with this corruption, five hidden layers of 256 units,
+        linear paths beside them, and the absolute error, so that it predicts medians.
     missing_values : float, int, None or pandas.NA, default=numpy.nan
         What marks an unknown cell.  For NaN, None and NA, all three do.
     add_indicator : bool, default=False
@@ -46,10 +46,10 @@ class AutoencoderImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         With ``sample_posterior``, `transform` returns the mean of this number of draws.  It is also
         the default number of tables that `sample` returns.
     n_folds : "auto" or int, default="auto"
-        Number of networks.  The mean of their values fills the gaps.  A number above 1 splits the
-        rows into this number of folds, and trains a network without each fold.  1 trains one
-        network, without a tenth to a fifth of the rows.  The errors on the rows that a network was
-        not trained on are the spread of draws.  "auto" is 5 for fewer than 2,000 rows, else 1.
+        Number of further networks, whose errors are the spread of draws: a network that is trained
+        on all rows fills the gaps.  A number above 1 splits the rows into this number of folds, and
+        trains a network without each fold.  1 trains one network, without a tenth to a fifth of the
+        rows.  "auto" is 5 for fewer than 500 rows, else 1.
     keep_empty_features : bool, default=False
         Whether `transform` returns columns without a known value in `fit`, with 0 in their gaps.
         By default it leaves them out.
@@ -59,8 +59,8 @@ class AutoencoderImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     Attributes
     ----------
-    estimators_ : list of estimator
-        The fitted autoencoders, one for each fold.  They take scaled rows.
+    estimator_ : estimator
+        The autoencoder that was fitted to all rows.  It takes scaled rows.
     indicator_ : sklearn.impute.MissingIndicator or None
         The indicator of missing values, or None without ``add_indicator``.
     n_features_in_ : int

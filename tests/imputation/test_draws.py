@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from skae._imputation.draws import draw, hidden_errors
-from skae._imputation.fitting import Ensemble
+from skae._imputation.fitting import Folds
 from skae._imputation.scaling import Scaling
 from tests.imputation.tables import able, cheap, related, with_gaps
 
@@ -33,14 +33,14 @@ def normal():
     network = Regression(covariance)
     X = rng.multivariate_normal(np.zeros(4), covariance, size=500)
     Z, hidden = with_gaps(X)
-    errors = hidden_errors(Ensemble([network], np.zeros(500, int)), Z, rng)
+    errors = hidden_errors(Folds([network], np.zeros(500, int)), Z, rng)
     return X, Z, hidden, network, errors
 
 
 def drawn(normal, n_draws):
     X, Z, _, network, errors = normal
     limits, rng = (X.min(axis=0), X.max(axis=0)), np.random.default_rng(1)
-    return np.array([draw([network], errors, limits, Z, rng=rng) for _ in range(n_draws)])
+    return np.array([draw(network, errors, limits, Z, rng=rng) for _ in range(n_draws)])
 
 
 def coverage(draws, clean, hidden, share=0.9):

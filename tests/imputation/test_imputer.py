@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skae import AutoencoderImputer, DeepAutoencoder
+from skae import AutoencoderImputer, DeepAutoencoder, DenoisingAutoencoder
 from tests.estimators.comparisons import refused
 from tests.imputation.tables import able, cheap, related, with_gaps
 
@@ -215,14 +215,28 @@ def test_grid_reaches_network():
     search = GridSearchCV(pipeline, grid, cv=2).fit(X, y[:150])
     assert search.best_score_ > 0.8
     width = search.best_params_["autoencoderimputer__autoencoder__n_components"]
-    assert search.best_estimator_[0].estimators_[0].n_components == width
+    assert search.best_estimator_[0].estimator_.n_components == width
 
 
-@pytest.mark.parametrize(("n_folds", "n_networks"), [("auto", 5), (1, 1), (3, 3), (1000, 40)])
-def test_networks_of_folds(n_folds, n_networks):
-    X, _ = with_gaps(related(40))
-    imputer = cheap(n_folds=n_folds).set_params(autoencoder__epochs=1)
-    assert len(imputer.fit(X).estimators_) == n_networks
+@pytest.mark.parametrize(
+    ("n_rows", "n_folds", "n_networks"),
+    [(40, "auto", 5), (499, "auto", 5), (500, "auto", 1), (40, 1, 1), (40, 3, 3), (40, 1000, 40)],
+)
+def test_networks_of_folds(n_rows, n_folds, n_networks):
+    """One network learns from all rows; each of the others leaves out a fold."""
+    sizes = []
+
+    class Counting(DenoisingAutoencoder):
+        def fit(self, X):
+            sizes.append(len(X))
+            return super().fit(X)
+
+    network = Counting(2, hidden_layer_sizes=(), epochs=1, batch_size=32)
+    X, _ = with_gaps(related(n_rows))
+    AutoencoderImputer(network, n_folds=n_folds, random_state=0).fit(X)
+    assert sizes[-1] == n_rows
+    assert len(sizes) == n_networks + 1
+    assert max(sizes[:-1]) < n_rows
 
 
 def test_any_estimator_is_taken():
@@ -231,7 +245,7 @@ def test_any_estimator_is_taken():
     X, _ = with_gaps(related(60))
     imputer = AutoencoderImputer(network, n_folds=2, random_state=0).fit(X)
     assert network.missing_values == "error"
-    assert {made.missing_values for made in imputer.estimators_} == {"mask"}
+    assert imputer.estimator_.missing_values == "mask"
     assert np.isfinite(imputer.transform(X)).all()
 
 
