@@ -8,7 +8,6 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-import skops.io
 import tensorflow as tf
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import special
@@ -301,8 +300,9 @@ def by_joblib(model, path):
 
 
 def by_skops(model, path):
-    skops.io.dump(model, path)
-    return skops.io.load(path, trusted=skops.io.get_untrusted_types(file=path))
+    skops_io = pytest.importorskip("skops.io")
+    skops_io.dump(model, path)
+    return skops_io.load(path, trusted=skops_io.get_untrusted_types(file=path))
 
 
 @pytest.mark.parametrize("save_and_load", [by_pickle, by_joblib, by_skops])

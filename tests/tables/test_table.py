@@ -295,7 +295,7 @@ def test_lists_keep_their_objects():
     assert_array_equal(np.isnan(table.encode(rows, "error")[:, 0]), [True, False, False])
 
 
-@pytest.mark.parametrize("X", [np.zeros(3), [1, 2], sparse.eye_array(3, format="csr")])
+@pytest.mark.parametrize("X", [np.zeros(3), [1, 2], sparse.csr_array(np.eye(3))])
 def test_other_shapes_are_refused(X):
     with pytest.raises(ValueError, match="must be a frame, or a dense array of shape"):
         Table.of(X, [0], None)
