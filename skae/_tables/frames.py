@@ -114,7 +114,7 @@ def _is_missing(value: Any) -> bool:
 def _of_series(name: Any, column: Any) -> Data:
     series = nw.from_native(column, series_only=True)
     dtype = column.dtype if hasattr(column, "dtype") else column.type
-    unknown = np.array(series.is_null(), bool)
+    unknown = np.array(series.is_null().to_numpy(), bool)
     levels, ordered, levels_dtype = None, False, ""
     if series.dtype in (nw.Categorical, nw.Enum):
         levels = tuple(series.cat.get_categories().to_list())
