@@ -16,7 +16,7 @@ FILES = {
     "wine": "wine-quality-red",
     "yacht": "yacht",
 }
-CHOSEN_WITH = ("concrete", "yacht", "breast cancer")  # the settings of the imputer
+CHOSEN_WITH = ("concrete", "yacht", "wine", "breast cancer")  # the settings of the imputer
 MOST_ROWS_QUICK = 120
 
 

@@ -1,4 +1,4 @@
-"""The networks of an imputer: one that fills gaps, and others whose errors are the spread."""
+"""The networks of an imputer: one fills gaps, and the errors of the others are the spread."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -46,10 +46,10 @@ class AutoencoderImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         With ``sample_posterior``, `transform` returns the mean of this number of draws.  It is also
         the default number of tables that `sample` returns.
     n_folds : "auto" or int, default="auto"
-        Number of further networks, whose errors are the spread of draws: a network that is trained
-        on all rows fills the gaps.  A number above 1 splits the rows into this number of folds, and
-        trains a network without each fold.  1 trains one network, without a tenth to a fifth of the
-        rows.  "auto" is 5 for fewer than 500 rows, else 1.
+        Number of further networks.  A network that is trained on all rows fills the gaps, and the
+        errors of the further ones are the spread of draws.  A number above 1 splits the rows into
+        this number of folds, and trains a network without each fold.  1 trains one network, without
+        a tenth to a fifth of the rows.  "auto" is 5 for fewer than 500 rows, else 1.
     keep_empty_features : bool, default=False
         Whether `transform` returns columns without a known value in `fit`, with 0 in their gaps.
         By default it leaves them out.
