@@ -329,6 +329,7 @@ def estimators(draw, tame=False):
         "n_iter_no_change": draw(st.integers(1, 3)),
         "tol": draw(st.sampled_from([0, 1e-4, 1e30])),
         "warm_start": draw(st.booleans()),
+        "categorical_features": None,  # the same rows as an array are what results compare with
     }
     if kind is DenoisingAutoencoder:
         params["noise_scale"] = 0.1 if tame else draw(st.sampled_from([0, 3.0, 1e6]))
