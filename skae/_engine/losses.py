@@ -205,9 +205,7 @@ def known_losses(
     ValueError
         If the loss of a row is not the mean of the losses of its values.
     """
-    loss = keras.losses.get(model.loss)
-    cells = loss.call if isinstance(loss, keras.losses.Loss) else loss
-    _check_mean(loss, cells, model.output_shape[-1])
+    loss, cells = _cell_loss(model, model.output_shape[-1], "missing_values='mask'")
     if activation is keras.activations.sigmoid and _is_plain_cross_entropy(loss):
         cells, activation = tf.nn.sigmoid_cross_entropy_with_logits, tf.identity
 
@@ -217,11 +215,8 @@ def known_losses(
         def losses(targets: Tensor, z: Tensor) -> Tensor:
             known = tf.math.logical_not(tf.math.is_nan(targets))
             # Both arguments are replaced, so that neither NaN nor infinity reaches the gradient.
-            columns = (
-                tf.reshape(tf.where(known, values, 0.5), (-1, 1))
-                for values in (targets, activation(z))
-            )
-            values = tf.where(known, tf.reshape(cells(*columns), tf.shape(z)) * shown, 0.0)
+            pair = (tf.where(known, values, 0.5) for values in (targets, activation(z)))
+            values = tf.where(known, _of_cells(cells, *pair) * shown, 0.0)
             n_known = tf.reduce_sum(tf.cast(known, tf.float32), axis=1)
             return tf.reduce_sum(values, axis=1) / tf.maximum(n_known, 1.0)
 
@@ -239,9 +234,7 @@ def table_losses(
     cross-entropy of each boolean and each category.  A column that the network is shown counts
     ``shown_weight`` times.
     """
-    loss = keras.losses.get(model.loss)
-    cells = loss.call if isinstance(loss, keras.losses.Loss) else loss
-    _check_mean(loss, cells, 3, "a table with categories")
+    _, cells = _cell_loss(model, 3, "a table with categories")
 
     def columns(inputs: Tensor, targets: Tensor, z: Tensor) -> Iterator[tuple[Tensor, ...]]:
         """Yield losses, and whether the columns are known and shown, by kinds of columns."""
@@ -274,6 +267,22 @@ def table_losses(
     return both
 
 
+def _cell_loss(
+    model: Any, n_features: int, needed_by: str
+) -> tuple[Any, Callable[[Tensor, Tensor], Tensor]]:
+    """Return a compiled model's loss, and a function that has its values for rows of one column.
+
+    Raises
+    ------
+    ValueError
+        If the loss of a row is not the mean of the losses of its values.
+    """
+    loss = keras.losses.get(model.loss)
+    function = loss.call if isinstance(loss, keras.losses.Loss) else loss
+    _check_mean(loss, function, n_features, needed_by)
+    return loss, function
+
+
 def _of_cells(cells: Callable[[Tensor, Tensor], Tensor], targets: Tensor, z: Tensor) -> Tensor:
     """Return the loss of each value, for a loss that is a mean over the values of a row."""
     flat = (tf.reshape(x, (-1, 1)) for x in (targets, z))
@@ -284,7 +293,7 @@ def _check_mean(
     loss: Any,
     function: Callable[[Tensor, Tensor], Tensor],
     n_features: int,
-    needed_by: str = "missing_values='mask'",
+    needed_by: str,
 ) -> None:
     """Raise an error unless the loss of a row is the mean of the losses of its values."""
     rng = np.random.default_rng(0)

@@ -40,9 +40,7 @@ def add_table(graph: Any, inputs: Sequence[Any], table: "Table", dtype: np.dtype
 
 def _category(graph: Any, values: Any, column: "Category", dtype: np.dtype[Any]) -> Any:
     """Add the nodes of one-hot columns, which are all zero for other values."""
-    last = column.size - 1
-    places = {value: place for place, value in enumerate(column.categories)}
-    places |= dict.fromkeys(column.pooled, last)
+    places = column.places
     is_text = all(isinstance(value, str) for value in places)
     if not is_text:
         values = graph.cast(values, np.int64)

@@ -99,10 +99,15 @@ class Category:
         rare.sort(key=counts.__getitem__, reverse=True)
         return cls((*frequent, rare[0]), tuple(rare))
 
+    @property
+    def places(self) -> dict[Any, int]:
+        """The number of the one-hot column of each category, of the pooled ones too."""
+        places = {value: place for place, value in enumerate(self.categories)}
+        return places | dict.fromkeys(self.pooled, len(self.categories) - 1)
+
     def encode(self, data: Data) -> Array:
         """Return the place of each value among the categories; -1 if it is not one of them."""
-        places = {value: place for place, value in enumerate(self.categories)}
-        places |= dict.fromkeys(self.pooled, len(self.categories) - 1)
+        places = self.places
         found = np.full(len(data.values), -1)
         known = data.values[~data.unknown].tolist()
         found[~data.unknown] = [places.get(value, -1) for value in known]

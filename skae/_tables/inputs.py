@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -66,7 +65,7 @@ def encode(
         input_name=name,
         estimator=estimator,
     )
-    check_finite(name, matrix, gaps=gaps)
+    check_finite(name, matrix, gaps=gaps)  # for NaN of types that a column does not know as missing
     return matrix
 
 
@@ -100,7 +99,7 @@ def refuse_out(estimator: Any, out: Any) -> None:
 def probabilities(estimator: Any, outputs: Array) -> dict[str, Array]:
     """Return the probabilities of categories, by the names of their columns."""
     table = table_of(estimator)
-    return {} if table is None else table.probabilities(np.asarray(outputs))
+    return {} if table is None else table.probabilities(outputs)
 
 
 def categories(estimator: Any) -> dict[str, list[Any]]:

@@ -1,5 +1,6 @@
 """`Table`: the columns of a frame with categories, and the matrix that a network takes."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
@@ -7,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 from scipy import sparse
 
+from skae._rows.rows import FEW
 from skae._tables.columns import Boolean, Category, Number
 from skae._tables.frames import (
     ARRAY,
@@ -20,8 +22,7 @@ from skae._typing import Array, Matrix
 
 KINDS: dict[str, Any] = {"number": Number, "boolean": Boolean, "category": Category}
 ORDER = tuple(KINDS)  # of the columns in the matrix
-# A matrix of more values is sparse if most of them are zeros of categories.
-MANY_VALUES, FEW = 1 << 24, 0.1
+MANY_VALUES = 1 << 24  # a matrix of more values is sparse if few of them are not zero
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Table:
     def names(self) -> list[str]:
         return [data.name for data in self.formats]
 
-    @property
+    @functools.cached_property
     def order(self) -> list[int]:
         """The places of the frame's columns, in the order that they have in the matrix."""
         keys = [(ORDER.index(column.kind), column.size) for column in self.columns]
