@@ -151,7 +151,7 @@ class BaseAutoencoder(
         Returns
         -------
         X_original : ndarray of shape (n_samples, n_features)
-            The reconstructed rows: float32 if X is float32, else float64.
+            The rows, float32 if X is float32, else float64; a frame if those of `fit` had categories.
 
         Raises
         ------
@@ -177,7 +177,7 @@ class BaseAutoencoder(
         Returns
         -------
         X_reconstructed : ndarray of shape (n_samples, n_features)
-            The reconstructed rows: float32 if X is float32, else float64.
+            The rows, float32 if X is float32, else float64; a frame if those of `fit` had categories.
 
         Raises
         ------
@@ -224,7 +224,7 @@ class BaseAutoencoder(
         -------
         scores : ndarray of shape (n_samples,)
             Minus the mean squared error over the known features of each row, in squared units of
-            X: at most 0, and higher is better.
+            X; see ``categorical_features`` for rows with categories.  At most 0; higher is better.
 
         Raises
         ------

@@ -35,7 +35,9 @@ class DenoisingAutoencoder(BaseAutoencoder):
         ``missing_values="mask"``, ``X`` may have NaN, and the copy may have more: so a corruption
         hides values that the network learns to restore, as ``MaskingNoise(fill_value=np.nan)``.
         ``corruption__fraction`` sets the parameter ``fraction`` of the corruption.  None means
-        `GaussianNoise` with ``noise_scale`` and ``clip``.
+        `GaussianNoise` with ``noise_scale`` and ``clip``.  In rows with categories, masks and swaps
+        act on whole cells.  Other corruptions act on the numbers, on their common scale, and
+        categories and booleans are swapped with probability 0.15.
     shown_weight : float, default=1
         Weight in the loss of values that the network is shown, in [0, 1].  Values that the
         corruption hides as NaN have a weight of one.  A weight below one makes the network learn

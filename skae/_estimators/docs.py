@@ -200,7 +200,8 @@ X : {array-like, sparse matrix, source} of shape (n_samples, n_features)
     The rows."""
 CODES = """\
 X_new : ndarray of shape (n_samples, n_features_out)
-    The codes, or what ``features`` says: float32 if X is float32, else float64."""
+    The codes, or what ``features`` says: float32 if X is float32 or has categories, else
+    float64."""
 Y_IGNORED = """\
 y : array-like of shape (n_samples,), default=None
     Ignored, so that searches and pipelines may pass labels.  A ``y`` of several columns is refused:

@@ -1,6 +1,7 @@
 """The ONNX nodes that turn the columns of a table into the matrix that its network takes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,6 +44,7 @@ def _category(graph: Any, values: Any, column: "Category", dtype: np.dtype[Any])
     places = column.places
     is_text = all(isinstance(value, str) for value in places)
     if not is_text:
+        _check_whole(places)
         values = graph.cast(values, np.int64)
     kind = "keys_strings" if is_text else "keys_int64s"
     keys = [value if is_text else int(value) for value in places]
@@ -51,6 +53,15 @@ def _category(graph: Any, values: Any, column: "Category", dtype: np.dtype[Any])
     )
     wanted = np.arange(column.size, dtype=np.int64).reshape(1, -1)
     return graph.cast(graph.Equal(numbers, wanted), dtype)
+
+
+def _check_whole(values: Iterable[Any]) -> None:
+    """Raise NotImplementedError unless values are whole numbers, which ONNX can look up."""
+    if not all(isinstance(value, Integral | np.bool_) for value in values):
+        raise NotImplementedError(
+            "ONNX has categories that are all strings or all whole numbers; got "
+            f"{sorted(map(repr, values))[:5]}. Convert the column to strings."
+        )
 
 
 def add_probabilities(graph: Any, layer: Probabilities, h: Any) -> Any:

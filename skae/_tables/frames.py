@@ -108,7 +108,7 @@ def _of_array(name: str, column: Array) -> Data:
 
 
 def _is_missing(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))
+    return value is None or (isinstance(value, float | np.floating) and math.isnan(value))
 
 
 def _of_series(name: Any, column: Any) -> Data:

@@ -283,3 +283,13 @@ def test_other_methods_for_tables_are_refused(make_autoencoder):
     options = {id(autoencoder): {"method": "reconstruct"}}
     with pytest.raises(NotImplementedError, match="no form of reconstruct for rows with categ"):
         skl2onnx.to_onnx(autoencoder, initial_types=types, options=options)
+
+
+def test_categories_of_fractions_are_refused(make_autoencoder):
+    """A look-up by whole numbers would confuse 1.5 with 1."""
+    rows = np.array([[1.0, 2.0], [1.5, 3.0]] * 4)
+    autoencoder = make_autoencoder(DeepAutoencoder, categorical_features=[0]).fit(rows)
+    kinds = skl2onnx.common.data_types
+    types = [(name, kinds.FloatTensorType([None, 1])) for name in "ab"]
+    with pytest.raises(NotImplementedError, match=r"all strings or all whole numbers; got .*1\.5"):
+        skl2onnx.to_onnx(autoencoder, initial_types=types)

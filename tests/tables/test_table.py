@@ -435,3 +435,13 @@ def test_packing_keeps_everything(library):
 
     assert Table.unpack(packed) == table
     assert Table.unpack(packed).pack() == packed
+
+
+@pytest.mark.parametrize("kind", [float, np.float32, np.float64, np.longdouble])
+def test_nan_of_any_type_is_unknown(kind):
+    """NaN in an array of objects is no category."""
+    X = np.array([["u", 1.0], [kind("nan"), 2.0], ["v", kind("nan")]], dtype=object)
+    table = Table.of(X, [0], None)
+
+    assert table.columns[0].categories == ("u", "v")
+    assert np.isnan(table.encode(X, "error")[2, 0])
