@@ -5,12 +5,11 @@ import json
 import sys
 import time
 import warnings
-from pathlib import Path
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from benchmarks import machine
+from benchmarks import continued, machine
 from benchmarks.features import tables
 from benchmarks.features.features import CONTESTANTS, C
 from benchmarks.features.protocols import MNIST_6K, PROTOCOLS
@@ -30,13 +29,7 @@ def parse(arguments):
     parser.add_argument(
         "--quick", action="store_true", help="two small sets, one seed: shows that it runs, no more"
     )
-    parser.add_argument(
-        "--output",
-        type=Path,
-        default=Path(__file__).parents[1] / "results",
-        metavar="FOLDER",
-        help="where features.json and features.md go (default: benchmarks/results)",
-    )
+    continued.add_output(parser, "features", is_continued=False)
     options = parser.parse_args(arguments)
     if options.quick:
         options.seeds = 1

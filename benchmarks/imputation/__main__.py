@@ -5,11 +5,10 @@ import json
 import sys
 import time
 import warnings
-from pathlib import Path
 
 import numpy as np
 
-from benchmarks import machine
+from benchmarks import continued, machine
 from benchmarks.imputation import report, sets
 from benchmarks.imputation.contestants import CONTESTANTS
 
@@ -32,13 +31,7 @@ def parse(arguments):
         "--quick", action="store_true",
         help="one mask of the first rows of breast cancer: shows that it runs, no more",
     )  # fmt: skip
-    parser.add_argument(
-        "--output",
-        type=Path,
-        default=Path(__file__).parents[1] / "results",
-        metavar="FOLDER",
-        help="where imputation.json and imputation.md go; a later call continues these results",
-    )
+    continued.add_output(parser, "imputation")
     options = parser.parse_args(arguments)
     if options.quick:
         options.sets, options.seeds = ["breast cancer"], [0]
@@ -53,22 +46,13 @@ def main(arguments=None):
     if len(cases) < len(wanted):
         print(NO_SETS, file=sys.stderr)
     options.output.mkdir(parents=True, exist_ok=True)
-    results = _earlier(options)
+    results = continued.earlier(options.output / "imputation.json", "results", quick=options.quick)
     described = machine.describe()
     _write(options, results, described)
     for record in _missing(options, cases, results):
         results.append(record)
         _write(options, results, described)
     print(_write(options, results, described))
-
-
-def _earlier(options):
-    """Results of an interrupted call."""
-    file = options.output / "imputation.json"
-    if not file.is_file():
-        return []
-    state = json.loads(file.read_text())
-    return state["results"] if state["quick"] == options.quick else []
 
 
 def _missing(options, cases, results):

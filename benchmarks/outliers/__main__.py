@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from benchmarks import continued
 from benchmarks.outliers import report, sets, speed
 from benchmarks.outliers.contestants import PYOD, available
 
@@ -45,7 +46,7 @@ def main(arguments=None):
     missing = sorted(PYOD.keys() - contestants.keys())
     if missing:
         print(f"left out, because PyOD is not installed: {', '.join(missing)}", file=sys.stderr)
-    results = _earlier(options)
+    results = continued.earlier(options.output, "results", most_rows=options.most_rows)
     for record in _missing(options, contestants, results):
         results.append(record)
         options.output.parent.mkdir(parents=True, exist_ok=True)
@@ -54,14 +55,6 @@ def main(arguments=None):
     print(report.as_markdown(results, options.most_rows))
     if not options.no_speed:
         print("\n".join(speed.measure()))
-
-
-def _earlier(options):
-    """Results of an interrupted call with as many rows."""
-    if not options.output.is_file():
-        return []
-    state = json.loads(options.output.read_text())
-    return state["results"] if state["most_rows"] == options.most_rows else []
 
 
 def _missing(options, contestants, results):

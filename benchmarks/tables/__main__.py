@@ -4,11 +4,10 @@ import argparse
 import json
 import sys
 import warnings
-from pathlib import Path
 
 from sklearn.exceptions import ConvergenceWarning
 
-from benchmarks import machine
+from benchmarks import continued, machine
 from benchmarks.tables import cells, features, report, timing
 from benchmarks.tables.sets import SETS
 
@@ -27,13 +26,7 @@ def parse(arguments):
     parser.add_argument(
         "--quick", action="store_true", help="penguins and one seed: shows that it runs, no more"
     )
-    parser.add_argument(
-        "--output",
-        type=Path,
-        default=Path(__file__).parents[1] / "results",
-        metavar="FOLDER",
-        help="where tables.json and tables.md go; a later call continues these results",
-    )
+    continued.add_output(parser, "tables")
     options = parser.parse_args(arguments)
     if options.quick:
         options.sets, options.seeds = ["penguins"], [0]
@@ -47,21 +40,15 @@ def main(arguments=None):
     sets = [SETS[name] for name in options.sets if SETS[name].available()]
     if len(sets) < len(options.sets):
         print(NO_ADULT, file=sys.stderr)
-    records, described = _earlier(options), machine.describe()
+    records, described = (
+        continued.earlier(options.output / "tables.json", "records", quick=options.quick),
+        machine.describe(),
+    )
     text = _write(options, records, described)
     for record in _missing(options, sets, records):
         records.append(record)
         text = _write(options, records, described)
     print(text)
-
-
-def _earlier(options):
-    """Results of an interrupted call."""
-    file = options.output / "tables.json"
-    if not file.is_file():
-        return []
-    state = json.loads(file.read_text())
-    return state["records"] if state["quick"] == options.quick else []
 
 
 def _missing(options, sets, records):

@@ -151,7 +151,7 @@ class BaseAutoencoder(
         Returns
         -------
         X_original : ndarray of shape (n_samples, n_features)
-            The rows, float32 if X is float32, else float64; a frame if those of `fit` had categories.
+            The rows: float32 if X is float32, else float64; a frame if `fit` had categories.
 
         Raises
         ------
@@ -177,7 +177,7 @@ class BaseAutoencoder(
         Returns
         -------
         X_reconstructed : ndarray of shape (n_samples, n_features)
-            The rows, float32 if X is float32, else float64; a frame if those of `fit` had categories.
+            The rows: float32 if X is float32, else float64; a frame if `fit` had categories.
 
         Raises
         ------
