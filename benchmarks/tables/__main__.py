@@ -40,10 +40,9 @@ def main(arguments=None):
     sets = [SETS[name] for name in options.sets if SETS[name].available()]
     if len(sets) < len(options.sets):
         print(NO_ADULT, file=sys.stderr)
-    records, described = (
-        continued.earlier(options.output / "tables.json", "records", quick=options.quick),
-        machine.describe(),
-    )
+    file = options.output / "tables.json"
+    records = continued.earlier(file, "records", quick=options.quick)
+    described = machine.describe()
     text = _write(options, records, described)
     for record in _missing(options, sets, records):
         records.append(record)
