@@ -18,6 +18,7 @@ CASES = {
     for case in (
         epoch.CASE,
         epoch.OPTIMIZERS,
+        epoch.THREADS,
         time_to_loss.CASE,
         quality.CASE,
         denoising.EPOCH,

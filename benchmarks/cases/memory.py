@@ -34,6 +34,6 @@ def run(settings):
 CASE = Case(
     "memory",
     "Peak memory of a fit",
-    (Goal("peak memory of `fit` over the data's own size", 1.5, 1.15, "x"),),
+    (Goal("peak memory of `fit` over the data's own size", 1.4, 1.15, "x"),),
     run,
 )

@@ -54,7 +54,7 @@ CASE = Case(
     "search",
     "GridSearchCV on the digits: 5 bottlenecks, 3 learning rates, 5 folds, 20 epochs a fit",
     (
-        Goal("grid search: skae / scikeras", 1 / 15, 1 / 30, "1/x"),
+        Goal("grid search: skae / scikeras", 1 / 18, 1 / 40, "1/x"),
         Goal("grid search: n_jobs=2 / n_jobs=1", 1.0, 0.7, "x"),
     ),
     run,
