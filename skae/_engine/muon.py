@@ -25,6 +25,9 @@ INNER = 128
 # A loop in the graph takes longer to compile than a few products.
 MOST_UNROLLED = 8
 
+# Kernels with at least this number of units on both sides are orthogonalised in two blocks.
+WIDE = 128
+
 ops = keras.ops
 
 
@@ -40,6 +43,10 @@ class Muon(keras.optimizers.Muon):
     times X.  So the iteration here multiplies the small matrices G only, and X enters two products.
     For the 784 x 128 kernels that saves more than half of the arithmetic.  G also gives a closer
     bound on the largest singular value than the Frobenius norm of X.
+
+    The shorter side of a wide kernel is divided into two blocks, each with a smaller G of its own
+    (A. Khaled et al., "MuonBP: Faster Muon via Block-Periodic Orthogonalization", 2025).  That
+    saves six tenths of the arithmetic for a 784 x 128 kernel, and more for wider ones.
     """
 
     def __init__(
@@ -61,7 +68,7 @@ class Muon(keras.optimizers.Muon):
         )
 
     def zeropower_via_newtonschulz5(self, x: Tensor, steps: int) -> Tensor:
-        """Return ``x`` with singular values close to one.
+        """Return ``x`` with singular values close to one, or each half of a wide ``x``.
 
         The name is that of the method of Keras that it overrides.
 
@@ -80,20 +87,29 @@ class Muon(keras.optimizers.Muon):
         # The variable of the momentum has an unknown shape, and in its sum with the gradient a
         # length of 1 stays unknown.
         x = ops.reshape(x, [length or 1 for length in x.shape])
-        x = x / (ops.max(ops.abs(x)) + 1e-30)  # otherwise the fourth powers below may underflow
-        tall = x.shape[0] > x.shape[1]
-        gram = smaller_gram(x)
-        bound = ops.sqrt(ops.sum(gram * gram)) + 1e-7  # on the largest eigenvalue
-        gram = gram / bound
-        identity = ops.eye(min(x.shape))
-        factor = identity
-        for step in range(steps):
-            a, b, c = COEFFICIENTS[min(step, len(COEFFICIENTS) - 1)]
-            polynomial = a * identity + b * gram + c * (gram @ gram)
-            factor = polynomial @ factor if step else polynomial
-            if step < steps - 1:
-                gram = polynomial @ gram @ polynomial
-        return (x @ factor if tall else factor @ x) / ops.sqrt(bound)
+        if min(x.shape) < WIDE:
+            return orthogonalized(x, steps)
+        axis = int(x.shape[0] > x.shape[1])
+        halves = ops.split(x, [x.shape[axis] // 2], axis)
+        return ops.concatenate([orthogonalized(half, steps) for half in halves], axis)
+
+
+def orthogonalized(x: Tensor, steps: int) -> Tensor:
+    """Return a matrix whose singular values were moved close to one."""
+    x = x / (ops.max(ops.abs(x)) + 1e-30)  # otherwise the fourth powers below may underflow
+    tall = x.shape[0] > x.shape[1]
+    gram = smaller_gram(x)
+    bound = ops.sqrt(ops.sum(gram * gram)) + 1e-7  # on the largest eigenvalue
+    gram = gram / bound
+    identity = ops.eye(min(x.shape))
+    factor = identity
+    for step in range(steps):
+        a, b, c = COEFFICIENTS[min(step, len(COEFFICIENTS) - 1)]
+        polynomial = a * identity + b * gram + c * (gram @ gram)
+        factor = polynomial @ factor if step else polynomial
+        if step < steps - 1:
+            gram = polynomial @ gram @ polynomial
+    return (x @ factor if tall else factor @ x) / ops.sqrt(bound)
 
 
 def smaller_gram(x: Tensor) -> Tensor:

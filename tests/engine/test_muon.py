@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skae._engine.muon import INNER, Muon, smaller_gram
+from skae._engine.muon import INNER, WIDE, Muon, smaller_gram
 
 
 def matrix(*shape):
@@ -38,6 +38,19 @@ def test_gram_of_many_columns(shape):
     exact = x.astype(np.float64)
     exact = exact.T @ exact if shape[0] > shape[1] else exact @ exact.T
     assert_allclose(compiled(smaller_gram, x, jit=False), exact, rtol=1e-4, atol=0.1)
+
+
+@pytest.mark.parametrize("shape", [(784, 128), (128, 784), (300, 129), (130, 130), (128, 64)])
+def test_orthogonalises_halves_of_wide(shape):
+    """Each half of the shorter side is close to its polar factor; a narrow kernel is whole."""
+    x = matrix(*shape)
+    muon = Muon()
+    found = compiled(lambda x: muon.zeropower_via_newtonschulz5(x, 5), x, jit=False)
+    axis = int(shape[0] > shape[1])
+    places = [shape[axis] // 2] if min(shape) >= WIDE else 1
+    for block, of in zip(*(np.split(m, places, axis) for m in (found, x)), strict=True):
+        u, _, v = np.linalg.svd(of, full_matrices=False)
+        assert_allclose(block, u @ v, atol=0.02)
 
 
 def n_operations(shape):
