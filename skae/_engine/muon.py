@@ -1,6 +1,7 @@
 """`Muon`, with a cheaper step than Keras': it iterates on the smaller Gram matrix."""
 
 import functools
+import math
 from typing import Any
 
 from skae._engine.tensorflow import keras
@@ -46,7 +47,9 @@ class Muon(keras.optimizers.Muon):
 
     The shorter side of a wide kernel is divided into two blocks, each with a smaller G of its own
     (A. Khaled et al., "MuonBP: Faster Muon via Block-Periodic Orthogonalization", 2025).  That
-    saves six tenths of the arithmetic for a 784 x 128 kernel, and more for wider ones.
+    saves six tenths of the arithmetic for a 784 x 128 kernel, and more for wider ones.  Two
+    orthogonal halves can have a singular value of the square root of two together.  So the whole is
+    divided by it; otherwise denoising MNIST ends with an error that is 0.7 % higher.
     """
 
     def __init__(
@@ -68,7 +71,7 @@ class Muon(keras.optimizers.Muon):
         )
 
     def zeropower_via_newtonschulz5(self, x: Tensor, steps: int) -> Tensor:
-        """Return ``x`` with singular values close to one, or each half of a wide ``x``.
+        """Return ``x`` with singular values close to one; those of a wide ``x`` are at most one.
 
         The name is that of the method of Keras that it overrides.
 
@@ -91,7 +94,8 @@ class Muon(keras.optimizers.Muon):
             return orthogonalized(x, steps)
         axis = int(x.shape[0] > x.shape[1])
         halves = ops.split(x, [x.shape[axis] // 2], axis)
-        return ops.concatenate([orthogonalized(half, steps) for half in halves], axis)
+        whole = ops.concatenate([orthogonalized(half, steps) for half in halves], axis)
+        return whole / math.sqrt(len(halves))
 
 
 def orthogonalized(x: Tensor, steps: int) -> Tensor:
