@@ -8,6 +8,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skae._rows.finite import check_finite
 from skae._rows.readable import refuse_unreadable
 from skae._rows.sources import is_source
+from skae._tables.encoded import Encoded
 from skae._typing import Array, Matrix
 
 if TYPE_CHECKING:
@@ -16,20 +17,24 @@ if TYPE_CHECKING:
 
 def learn_table(estimator: Any, X: Any) -> None:
     """Set the estimator's ``_table``: the columns of X, or None if they are all numbers."""
+    table = X.table if isinstance(X, Encoded) else find_table(estimator, X)
+    estimator._table = None if table is None else table.pack()
+
+
+def find_table(estimator: Any, X: Any) -> "Table | None":
+    """Return the columns of X with the parameters of an estimator; None if they are all numbers."""
     categorical = estimator.categorical_features
     if categorical is None or (isinstance(categorical, str) and not hasattr(X, "columns")):
-        table = None
-    elif is_source(X):
+        return None
+    if is_source(X):
         raise ValueError(
             f"categorical_features={categorical!r} needs rows in memory; got {type(X).__name__}: "
             "pass a frame or an array, or encode the categories in the file as numbers."
         )
-    else:
-        from skae._tables.table import Table
+    from skae._tables.table import Table
 
-        refuse_unreadable("X", X)
-        table = Table.of(X, categorical, estimator.min_frequency)
-    estimator._table = None if table is None else table.pack()
+    refuse_unreadable("X", X)
+    return Table.of(X, categorical, estimator.min_frequency)
 
 
 def table_of(estimator: Any) -> "Table | None":
@@ -51,12 +56,19 @@ def encode(
     reset: bool = False,
     min_samples: int = 1,
     gaps: bool = False,
+    handle_unknown: str | None = None,
 ) -> Matrix:
-    """Return the matrix of a frame after checking it."""
+    """Return the matrix of a frame after checking it; of `Encoded` rows, their matrix.
+
+    ``handle_unknown`` is needed if the estimator does not have it as a parameter.
+    """
     if name == "X":
         validate_data(estimator, X, reset=reset, skip_check_array=True)
-    refuse_unreadable(name, X)
-    matrix = table.encode(X, estimator.handle_unknown, gaps=gaps, name=name)
+    if isinstance(X, Encoded):
+        matrix = X.matrix
+    else:
+        refuse_unreadable(name, X)
+        matrix = table.encode(X, handle_unknown or estimator.handle_unknown, gaps=gaps, name=name)
     check_array(
         matrix,
         accept_sparse="csr",
@@ -70,12 +82,13 @@ def encode(
 
 
 def restore(estimator: Any, outputs: Array, X: Any) -> Any:
-    """Return the frame that outputs of the network stand for; without a table, the outputs.
+    """Return the frame that outputs of the network stand for.
 
-    It has the index of X, if that is a frame of pandas.
+    It has the index of X, if that is a frame of pandas.  The outputs themselves are returned
+    without a table, and if X is `Encoded`.
     """
     table = table_of(estimator)
-    if table is None:
+    if table is None or isinstance(X, Encoded):
         return outputs
     return table.decode(outputs, X.index if hasattr(X, "iloc") else None)
 
