@@ -1,14 +1,22 @@
 """Imputed categories: how many of the hidden ones are right."""
 
 import numpy as np
+import pandas as pd
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.impute import KNNImputer
 
 from benchmarks.tables.sets import categorical
-from skae import DenoisingAutoencoder, MaskingNoise
+from skae import AutoencoderImputer, DenoisingAutoencoder, MaskingNoise
 
 WIDTH = 64
 STEPS = 3_000  # of training, in about
 BATCH_SIZE = 128
+TREES, ROUNDS = 100, 5  # of a forest for each column
+
+
+def imputer(X, seed):
+    """The frame that the imputer with its defaults fills."""
+    return AutoencoderImputer(random_state=seed).fit_transform(X)
 
 
 def autoencoder(X, seed):
@@ -57,6 +65,30 @@ def _one_hot(column):
     return block
 
 
+def forests(X, seed):
+    """MissForest: a forest predicts each column from the others, in several rounds.
+
+    D. J. Stekhoven and P. Buehlmann, "MissForest: non-parametric missing value imputation for
+    mixed-type data", Bioinformatics 28, 2012.
+    """
+    filled = most_frequent(X, seed)
+    filled = filled.fillna(filled.mean(numeric_only=True))
+    gaps = X.isna().sum().sort_values()
+    for _ in range(ROUNDS):
+        for name in gaps.index[gaps > 0]:
+            _predict(X[name], filled, seed)
+    return filled
+
+
+def _predict(column, filled, seed):
+    """Replace the gaps of a column by the predictions of a forest."""
+    name, known = column.name, column.notna()
+    kind = RandomForestClassifier if name in categorical(filled) else RandomForestRegressor
+    inputs = pd.get_dummies(filled.drop(columns=name)).to_numpy(np.float32)
+    forest = kind(TREES, random_state=seed).fit(inputs[known], column[known])
+    filled.loc[~known, name] = forest.predict(inputs[~known])
+
+
 def accuracy(found, seed, contestant, *, rate, most_rows):
     """Share of the hidden categories that are restored."""
     X, hidden = found.gaps(seed, rate, most_rows)
@@ -70,7 +102,9 @@ def accuracy(found, seed, contestant, *, rate, most_rows):
 
 
 CONTESTANTS = {
+    "AutoencoderImputer": imputer,
     "DenoisingAutoencoder": autoencoder,
     "the most frequent category": most_frequent,
     "KNNImputer after one-hot": neighbours,
+    "MissForest": forests,
 }

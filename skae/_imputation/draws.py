@@ -5,7 +5,8 @@ A draw adds the error of a random one among the kept cells that are most like th
 the same column, with a similar prediction, in a row with a similar share of unknown cells.  Normal
 noise makes up for the gaps between few errors, as in a kernel density estimate.  (T. P.
 Morris, I. R. White and P. Royston, "Tuning multiple imputation by predictive mean matching and
-local residual draws", BMC Medical Research Methodology 14, 2014.)
+local residual draws", BMC Medical Research Methodology 14, 2014.)  Categories and booleans are
+drawn from their probabilities.
 """
 
 from typing import Any
@@ -13,6 +14,8 @@ from typing import Any
 import numpy as np
 from scipy.spatial import KDTree
 
+from skae._imputation.cells import Cells
+from skae._imputation.chances import draw_places, temperature
 from skae._imputation.fitting import Folds
 from skae._typing import Array, Rng
 
@@ -22,31 +25,42 @@ FEWEST_CELLS, MOST_REPEATS = 100, 4  # few rows are used several times, with oth
 FEWEST_NEIGHBORS = 30
 MOST_HIDDEN = 0.8  # the share of cells of a row that calibrating hides at most
 ROUNDS = 8
+NUMBERS = Cells()
 
 
-def hidden_errors(folds: Folds, Z: Array, rng: Rng) -> list[Array]:
+def hidden_errors(folds: Folds, Z: Array, rng: Rng, cells: Cells = NUMBERS) -> list[Array]:
     """Return the errors on hidden cells for each column.
 
-    Each array is of shape (n_cells, 3): predictions, shares of unknown cells in their rows, and
-    known values less predictions.
+    For a column of numbers, the array is of shape (n_cells, 3): predictions, shares of unknown
+    cells in their rows, and known values less predictions.  For others, it has one number: the
+    temperature of the probabilities.
     """
-    return [_errors_of_column(folds, Z, column, rng) for column in range(Z.shape[1])]
+    return [_errors_of_column(folds, Z, column, rng, cells) for column in range(Z.shape[1])]
 
 
-def _errors_of_column(folds: Folds, Z: Array, column: int, rng: Rng) -> Array:
+def _errors_of_column(folds: Folds, Z: Array, column: int, rng: Rng, cells: Cells) -> Array:
     known = ~np.isnan(Z[:, column])
     aside = known & (folds.numbers >= 0)
     # a rare column may have no known value in the rows set aside
     rows = rng.permutation(np.flatnonzero(aside if aside.any() else known))
     rows = np.tile(rows, MOST_REPEATS)[: _n_cells(Z, len(rows))]
     block = _hide(Z[rows], column, rng)
-    share = np.isnan(block).mean(axis=1)
-    predictions = np.empty(len(rows))
-    numbers = np.maximum(folds.numbers[rows], 0)
-    for number in np.unique(numbers):
-        inside = numbers == number
-        predictions[inside] = folds.networks[number].reconstruct(block[inside])[:, column]
-    return np.column_stack([predictions, share, Z[rows, column] - predictions])
+    outputs = _outputs_of_folds(folds, block, np.maximum(folds.numbers[rows], 0), cells)
+    values = Z[rows, column]
+    if not cells.is_number(column):
+        return np.array([temperature(cells.chances(outputs, column), values.astype(int))])
+    predictions = outputs[:, column]
+    return np.column_stack([predictions, np.isnan(block).mean(axis=1), values - predictions])
+
+
+def _outputs_of_folds(folds: Folds, block: Array, numbers: Array, cells: Cells) -> Array:
+    """Return the outputs for rows from the networks with these numbers."""
+    order = numbers.argsort(kind="stable")
+    parts = [
+        cells.outputs(folds.networks[number], block[numbers == number])
+        for number in np.unique(numbers)
+    ]
+    return np.concatenate(parts)[order.argsort()]
 
 
 def _n_cells(Z: Array, n_rows: int) -> int:
@@ -67,9 +81,15 @@ def _hide(block: Array, column: int, rng: Rng) -> Array:
 
 
 def draw(
-    network: Any, errors: list[Array], limits: tuple[Array, Array], Z: Array, *, rng: Rng
+    network: Any,
+    errors: list[Array],
+    limits: tuple[Array, Array],
+    Z: Array,
+    *,
+    rng: Rng,
+    cells: Cells = NUMBERS,
 ) -> Array:
-    """Return a copy of rows with a draw in each unknown cell, between the limits of its column.
+    """Return a copy of rows with a draw in each unknown cell; numbers are between their limits.
 
     The cells of a row are drawn one after another, each given those before it, so that the values
     of a row suit each other.  Rows with many gaps draw several cells at a time.
@@ -82,12 +102,18 @@ def draw(
         now = unknown & (turn == number)
         rows = np.flatnonzero(now.any(axis=1))
         block = Z[rows]
-        predictions = network.reconstruct(block)
+        outputs = cells.outputs(network, block)
         share = np.isnan(block).mean(axis=1)
-        for column in np.flatnonzero(now.any(axis=0)):
+        for column in np.flatnonzero(now.any(axis=0)).tolist():
             inside = now[rows, column]
-            drawn = _draw_column(predictions[inside, column], share[inside], errors[column], rng)
-            Z[rows[inside], column] = np.clip(drawn, limits[0][column], limits[1][column])
+            if cells.is_number(column):
+                predictions = outputs[inside, column]
+                drawn = _draw_column(predictions, share[inside], errors[column], rng)
+                drawn = np.clip(drawn, limits[0][column], limits[1][column])
+            else:
+                chances = cells.chances(outputs[inside], column)
+                drawn = draw_places(chances, errors[column][0], rng)
+            Z[rows[inside], column] = drawn
     return Z
 
 

@@ -8,6 +8,8 @@ from sklearn.base import clone
 
 from skae._corruption.masking import MaskingNoise
 from skae._estimators.denoising import DenoisingAutoencoder
+from skae._estimators.parameters import check_parameters
+from skae._imputation.cells import Cells
 from skae._typing import Array, Rng
 
 FEW_ROWS, FOLDS = 500, 5  # below this number of rows, "auto" uses folds
@@ -25,7 +27,7 @@ class Folds:
     numbers: Array
 
 
-def default_autoencoder(n_rows: int) -> DenoisingAutoencoder:
+def default_autoencoder(n_rows: int, *, has_table: bool = False) -> DenoisingAutoencoder:
     """Return the network for ``autoencoder=None``: a denoiser that restores hidden cells.
 
     Each row loses another share of its cells in each step, so that one network serves all patterns
@@ -37,7 +39,7 @@ def default_autoencoder(n_rows: int) -> DenoisingAutoencoder:
         hidden_layer_sizes=(WIDTH, WIDTH),
         activation="leaky_relu",
         code_activation="leaky_relu",
-        output_activation="linear",
+        output_activation="auto" if has_table else "linear",
         init="pca",
         missing_values="mask",
         corruption=MaskingNoise(0.7, fill_value=np.nan, vary=True),
@@ -50,13 +52,25 @@ def default_autoencoder(n_rows: int) -> DenoisingAutoencoder:
     )
 
 
-def fit_network(autoencoder: Any, Z: Array, rng: Rng) -> Any:
+def table_parameters(autoencoder: Any) -> Any:
+    """Return an autoencoder whose parameters, which are checked, say which columns are categories.
+
+    None stands for the default network, whose number of epochs does not matter here.
+    """
+    if autoencoder is None:
+        return default_autoencoder(FEWEST_TRAINING)
+    autoencoder = clone(autoencoder).set_params(missing_values="mask")
+    check_parameters(autoencoder)
+    return autoencoder
+
+
+def fit_network(autoencoder: Any, rows: Any, rng: Rng) -> Any:
     """Train a clone of the autoencoder on rows that have a known value each."""
     seed = int(rng.integers(2**31))
-    return clone(autoencoder).set_params(missing_values="mask", random_state=seed).fit(Z)
+    return clone(autoencoder).set_params(missing_values="mask", random_state=seed).fit(rows)
 
 
-def fit_folds(autoencoder: Any, Z: Array, n_folds: int, rng: Rng) -> Folds:
+def fit_folds(autoencoder: Any, Z: Array, n_folds: int, rng: Rng, cells: Cells) -> Folds:
     """Train a network for each fold on the rows outside of it.
 
     Rows without a known value are in no fold, and train no network.
@@ -69,7 +83,7 @@ def fit_folds(autoencoder: Any, Z: Array, n_folds: int, rng: Rng) -> Folds:
         rows = used[numbers[used] != fold]
         if len(rows) < FEWEST_TRAINING:
             rows = used
-        networks.append(fit_network(autoencoder, Z[rows], rng))
+        networks.append(fit_network(autoencoder, cells.rows(Z[rows]), rng))
     return Folds(networks, numbers)
 
 

@@ -25,6 +25,9 @@ class AutoencoderImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     Columns are put on a common scale inside, so the imputer needs no scaler, and results are in the
     units of X.  They stay between the smallest and the largest known value of their column.
 
+    A frame may have categories, strings and booleans beside numbers.  A gap then gets the most
+    probable category, and `transform` returns a frame with the dtypes of X.
+
     Parameters
     ----------
     autoencoder : estimator, default=None
@@ -33,18 +36,24 @@ class AutoencoderImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         ``corruption`` should hide cells, as ``MaskingNoise(0.7, fill_value=numpy.nan, vary=True)``
         does, and its ``shown_weight`` be below one, so that hidden cells count most in the loss.
         None is a `DenoisingAutoencoder` with this corruption, five hidden layers of 256 units,
-        linear paths beside them, and the absolute error, so that it predicts medians.
-    missing_values : float, int, None or pandas.NA, default=numpy.nan
-        What marks an unknown cell.  For NaN, None and NA, all three do.
+        linear paths beside them, and the absolute error, so that it predicts medians.  Its
+        parameters ``categorical_features``, ``min_frequency`` and ``handle_unknown`` also decide
+        which columns of X are categories: by default those of a frame with such a dtype.
+    missing_values : float, int, str, None or pandas.NA, default=numpy.nan
+        What marks an unknown cell.  For NaN, None and NA, all three do.  In a table with
+        categories, these three are unknown in any case, and a number or a string such as "?" may
+        mark more cells.
     add_indicator : bool, default=False
         Whether `transform` appends a column for each column that had gaps in `fit`: 1 if the cell
-        was unknown, else 0, as `sklearn.impute.MissingIndicator` does.
+        was unknown, else 0, as `sklearn.impute.MissingIndicator` does.  In a frame with categories,
+        the columns are booleans.
     sample_posterior : bool, default=False
         Whether `transform` fills gaps with draws from plausible values instead of the single best
         guess.  See `sample`.
     n_draws : int, default=1
-        With ``sample_posterior``, `transform` returns the mean of this number of draws.  It is also
-        the default number of tables that `sample` returns.
+        With ``sample_posterior``, `transform` returns the mean of this number of draws, and the
+        most frequent one of a category or a boolean.  It is also the default number of tables that
+        `sample` returns.
     n_folds : "auto" or int, default="auto"
         Number of further networks.  A network that is trained on all rows fills the gaps, and the
         errors of the further ones are the spread of draws.  A number above 1 splits the rows into
@@ -52,7 +61,8 @@ class AutoencoderImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         a tenth to a fifth of the rows.  "auto" is 5 for fewer than 500 rows, else 1.
     keep_empty_features : bool, default=False
         Whether `transform` returns columns without a known value in `fit`, with 0 in their gaps.
-        By default it leaves them out.
+        In a frame with categories, only columns of numbers get 0, and gaps of other columns stay.
+        By default it leaves such columns out.
     random_state : int, RandomState instance or None, default=None
         Determines the folds, the seeds of the networks and the draws.  An int gives the same bits
         in every call.
@@ -60,7 +70,8 @@ class AutoencoderImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     Attributes
     ----------
     estimator_ : estimator
-        The autoencoder that was fitted to all rows.  It takes scaled rows.
+        The autoencoder that was fitted to all rows.  It takes scaled rows; frames with categories
+        as they are.
     indicator_ : sklearn.impute.MissingIndicator or None
         The indicator of missing values, or None without ``add_indicator``.
     n_features_in_ : int
@@ -82,10 +93,16 @@ class AutoencoderImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     the column, on the value, and on how much of the row is known.  The cells of a row are drawn one
     after another, each given those before it.
 
+    Categories and booleans are drawn from their probabilities.  A network that is too sure of its
+    rows is too sure of new ones, too: a temperature for each column, from the hidden cells, makes
+    the probabilities honest [2]_.
+
     References
     ----------
     .. [1] T. P. Morris, I. R. White and P. Royston, "Tuning Multiple Imputation by Predictive Mean
        Matching and Local Residual Draws", BMC Medical Research Methodology 14, 2014.
+    .. [2] C. Guo, G. Pleiss, Y. Sun and K. Q. Weinberger, "On Calibration of Modern Neural
+       Networks", ICML 2017.
 
     Examples
     --------
@@ -97,6 +114,20 @@ class AutoencoderImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     >>> filled = imputer.transform([[np.nan, 110.0], [0.5, np.nan]])
     >>> bool(abs(filled[0, 0] - 1) < 0.1), bool(abs(filled[1, 1] - 105) < 1)
     (True, True)
+
+    A frame may have categories.  Those of an array are listed by the network:
+
+    >>> from skae import DenoisingAutoencoder, MaskingNoise
+    >>> network = DenoisingAutoencoder(
+    ...     n_components=8,
+    ...     categorical_features=[0, 2],
+    ...     corruption=MaskingNoise(0.7, fill_value=np.nan, vary=True),
+    ...     random_state=0,
+    ... )
+    >>> X = np.array([["a", 1.0, "x"], ["b", 5.0, "y"], ["a", None, "x"]] * 50, dtype=object)
+    >>> filled = AutoencoderImputer(network, random_state=0).fit_transform(X)
+    >>> filled[0].tolist()
+    ['a', 1.0, 'x']
     """
 
     def __init__(
@@ -126,7 +157,8 @@ class AutoencoderImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The rows, at least two of them with a known value.  They need no gaps.
+            The rows, at least two of them with a known value.  They need no gaps.  A frame may have
+            categories.
         {y}
 
         Returns
@@ -149,7 +181,7 @@ class AutoencoderImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             self.__dict__.update(fitted_attributes(self, X, y))
         return self
 
-    def transform(self, X: Any) -> Array:
+    def transform(self, X: Any) -> Any:
         """Fill the gaps of rows.
 
         Parameters
@@ -159,28 +191,31 @@ class AutoencoderImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        X_imputed : ndarray of shape (n_samples, n_features_out)
+        X_imputed : ndarray or frame of shape (n_samples, n_features_out)
             The rows without gaps, with the bits of X in all known cells: float32 if X is float32,
             else float64.  Columns without a known value in `fit` are left out, unless
             ``keep_empty_features`` is True.  With ``add_indicator``, the columns of the indicator
-            come last.
+            come last.  If `fit` had categories, the result is a frame or an array like X, with its
+            dtypes and its index.  Known categories stay, also those that `fit` did not see.
 
         Raises
         ------
         ValueError
             If X does not have the features seen in `fit`, or contains infinity or masked values, or
-            if a result overflows its dtype.
+            if a result overflows its dtype; and if X has a category that `fit` did not see, and the
+            network has ``handle_unknown="error"``.
         """
         check_is_fitted(self)
         return transformed(self, X)
 
-    def sample(self, X: Any, n_draws: int | None = None) -> Array:
+    def sample(self, X: Any, n_draws: int | None = None) -> Any:
         """Return several tables with draws from plausible values in the gaps.
 
         Analyse each of the tables, and combine the results: the differences between them show
         how much the gaps leave open (multiple imputation).  In each cell, the 5th and the 95th
         percentile of many draws limit an interval.  It holds the true value in about 90 % of the
-        cells, if gaps do not depend on the values that they hide.
+        cells, if gaps do not depend on the values that they hide.  Categories are drawn from their
+        probabilities, each given the cells drawn before it.
 
         Parameters
         ----------
@@ -191,8 +226,9 @@ class AutoencoderImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        X_draws : ndarray of shape (n_draws, n_samples, n_features_out)
-            The tables, without the columns of the indicator.  Known cells have the bits of X.
+        X_draws : ndarray of shape (n_draws, n_samples, n_features_out), or list
+            The tables, without the columns of the indicator.  Known cells have the bits of X.  If
+            `fit` had categories, this is a list of frames or arrays like those of `transform`.
 
         Raises
         ------

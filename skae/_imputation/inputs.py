@@ -41,13 +41,27 @@ def check_draws(n_draws: Any) -> None:
 
 
 def _check_missing_values(value: Any) -> None:
-    if is_nan(value):
+    if is_nan(value) or isinstance(value, str):
         return
     if isinstance(value, bool | np.bool_) or not isinstance(value, Real) or math.isinf(value):
         raise TypeError(
-            "missing_values must be NaN, None, pandas.NA or a finite number; got "
+            "missing_values must be NaN, None, pandas.NA, a finite number or a string; got "
             f"{value!r} of type {type(value).__name__}."
         )
+
+
+def check_mark(imputer: Any) -> None:
+    """Raise ValueError if a string marks the gaps of rows that are numbers."""
+    if isinstance(imputer.missing_values, str):
+        raise ValueError(
+            f"missing_values={imputer.missing_values!r} is for tables with categories, but all "
+            "columns of X are numbers: set it to a number or NaN, or replace the strings by NaN."
+        )
+
+
+def mark_of(imputer: Any) -> Any:
+    """Return the value that marks unknown cells besides NaN, None and NA; or None."""
+    return None if is_nan(imputer.missing_values) else imputer.missing_values
 
 
 def is_nan(missing_values: Any) -> bool:

@@ -39,8 +39,7 @@ class Number:
         return (_as_floats(data) - self.centre) / self.scale
 
     def decode(self, outputs: Array, data: Data) -> Array:
-        values = outputs.astype(np.float64) * self.scale + self.centre
-        return _as_whole(values, data.dtype) if "int" in data.dtype.lower() else values
+        return as_number(outputs.astype(np.float64) * self.scale + self.centre, data)
 
 
 @dataclass(frozen=True)
@@ -119,6 +118,11 @@ class Category:
             chosen = outputs.argmax(axis=1).tolist()
             values[:] = [self.categories[place] for place in chosen]
         return values
+
+
+def as_number(values: Array, data: Data) -> Array:
+    """Return numbers as a column can hold them: whole ones if its dtype is one of integers."""
+    return _as_whole(values, data.dtype) if "int" in data.dtype.lower() else values
 
 
 def _as_floats(data: Data) -> Array:

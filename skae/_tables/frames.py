@@ -71,16 +71,34 @@ def has_only_numbers(X: Any) -> bool:
     return all(dtype.is_numeric() for dtype in frame.schema.values())
 
 
-def columns_of(X: Any) -> list[Data]:
-    """Return the columns of a frame or of an array of shape (n_samples, n_features)."""
+def columns_of(X: Any, missing: Any = None) -> list[Data]:
+    """Return the columns of a frame or of an array of shape (n_samples, n_features).
+
+    ``missing`` is another value that marks unknown cells, besides None and NaN.
+    """
     if library_of(X) is None:
-        return [_of_array(str(place), column) for place, column in enumerate(_as_array(X).T)]
-    _refuse_equal_names(X)
-    names = X.column_names if hasattr(X, "column_names") else X.columns
-    return [_of_series(name, X[name]) for name in names]
+        data = [_of_array(str(place), column) for place, column in enumerate(as_array(X).T)]
+    else:
+        _refuse_equal_names(X)
+        names = X.column_names if hasattr(X, "column_names") else X.columns
+        data = [_of_series(name, X[name]) for name in names]
+    return data if missing is None else [_marked(column, missing) for column in data]
 
 
-def _as_array(X: Any) -> Array:
+def _marked(data: Data, missing: Any) -> Data:
+    """Return a column whose cells with a value are unknown, too; true and false are no numbers."""
+    if data.values.dtype.kind in "iuf":
+        marks = () if isinstance(missing, str) else (missing, np.float32(missing))
+        return data._replace(unknown=data.unknown | np.isin(data.values, marks))
+    unknown = data.unknown.copy()
+    unknown[~data.unknown] = [
+        value == missing and not isinstance(value, bool | np.bool_)
+        for value in data.values[~data.unknown].tolist()
+    ]
+    return data._replace(unknown=unknown)
+
+
+def as_array(X: Any) -> Array:
     """Return rows as an array; those of a list keep their objects."""
     if not sparse.issparse(X):
         array = np.asarray(X, dtype=None if hasattr(X, "dtype") else object)
@@ -129,8 +147,9 @@ def _of_series(name: Any, column: Any) -> Data:
 def _values(series: Any, unknown: Array, may_be_numbers: bool) -> Array:
     """Return the values of a series: integers without gaps as such, so that none are rounded."""
     if may_be_numbers and series.dtype.is_numeric():
-        if series.dtype.is_integer() and not unknown.any():
-            return np.asarray(series.to_numpy())
+        if series.dtype.is_integer():
+            whole = np.asarray(series.fill_null(0).to_numpy())
+            return np.where(unknown, np.nan, whole) if unknown.any() else whole
         return np.array(series.cast(nw.Float64()).to_numpy(), np.float64)
     values = np.empty(len(unknown), object)
     values[:] = series.to_list()

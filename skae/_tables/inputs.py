@@ -21,8 +21,11 @@ def learn_table(estimator: Any, X: Any) -> None:
     estimator._table = None if table is None else table.pack()
 
 
-def find_table(estimator: Any, X: Any) -> "Table | None":
-    """Return the columns of X with the parameters of an estimator; None if they are all numbers."""
+def find_table(estimator: Any, X: Any, missing: Any = None) -> "Table | None":
+    """Return the columns of X with the parameters of an estimator; None if they are all numbers.
+
+    ``missing`` is another value that marks unknown cells, besides None and NaN.
+    """
     categorical = estimator.categorical_features
     if categorical is None or (isinstance(categorical, str) and not hasattr(X, "columns")):
         return None
@@ -34,7 +37,7 @@ def find_table(estimator: Any, X: Any) -> "Table | None":
     from skae._tables.table import Table
 
     refuse_unreadable("X", X)
-    return Table.of(X, categorical, estimator.min_frequency)
+    return Table.of(X, categorical, estimator.min_frequency, missing)
 
 
 def table_of(estimator: Any) -> "Table | None":

@@ -44,7 +44,9 @@ class Table:
     library: str
 
     @classmethod
-    def of(cls, X: Any, categorical: Any, min_frequency: float | None) -> Self | None:
+    def of(
+        cls, X: Any, categorical: Any, min_frequency: float | None, missing: Any = None
+    ) -> Self | None:
         """Describe a frame or an array; return None if it has neither categories nor booleans.
 
         Parameters
@@ -55,11 +57,13 @@ class Table:
             The columns with categories: those with such a dtype, or names or places of columns.
         min_frequency : float, int or None
             A category in fewer rows, or in a smaller share of them, is rare.
+        missing : object, default=None
+            Another value that marks unknown cells, besides None and NaN.
         """
         if isinstance(categorical, str) and has_only_numbers(X):
             return None
         columns: list[Any] = []
-        data = columns_of(X)
+        data = columns_of(X, missing)
         chosen = None if isinstance(categorical, str) else _places(categorical, data)
         for place, column in enumerate(data):
             if column.is_category if chosen is None else place in chosen:
@@ -105,18 +109,29 @@ class Table:
             "error"; and if a value is missing without ``gaps``.
         """
         data = columns_of(X)
-        self._check_columns(data, name)
+        self.check_columns(data, name)
         if not gaps:
             _refuse_missing(data, name)
-        encoded = [
+        return self.join(self.cells(data, handle_unknown, name))
+
+    def cells(self, data: Sequence[Data], handle_unknown: str, name: str = "X") -> list[Array]:
+        """Return a number for each cell, column by column in the order of the matrix.
+
+        It is the scaled number, the boolean, or the place of the category.  Unknown numbers and
+        booleans are NaN, and an unknown category is -1.
+        """
+        return [
             self._encode_column(place, data[place], handle_unknown, name) for place in self.order
         ]
+
+    def join(self, cells: Sequence[Array]) -> Matrix:
+        """Return the matrix of the numbers that `cells` returns."""
         n_numbers, n_booleans, sizes = self.layout
         n_plain = n_numbers + n_booleans
-        plain = np.zeros((len(X), n_plain), np.float32)
-        for place, column in enumerate(encoded[:n_plain]):
+        plain = np.zeros((len(cells[0]), n_plain), np.float32)
+        for place, column in enumerate(cells[:n_plain]):
             plain[:, place] = column
-        return _joined(plain, encoded[n_plain:], sizes)
+        return _joined(plain, cells[n_plain:], sizes)
 
     def _encode_column(self, place: int, data: Data, handle_unknown: str, name: str) -> Array:
         encoded: Array = self.columns[place].encode(data)
@@ -132,7 +147,8 @@ class Table:
                 )
         return encoded
 
-    def _check_columns(self, data: Sequence[Data], name: str) -> None:
+    def check_columns(self, data: Sequence[Data], name: str) -> None:
+        """Raise ValueError unless columns have the names and the order of fit."""
         names = [column.name for column in data]
         if names != self.names:
             raise ValueError(
