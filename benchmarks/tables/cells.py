@@ -101,9 +101,10 @@ def accuracy(found, seed, contestant, *, rate, most_rows):
     return float(np.concatenate(right).mean())
 
 
+OURS = "AutoencoderImputer"
 CONTESTANTS = {
-    "AutoencoderImputer": imputer,
     "DenoisingAutoencoder": autoencoder,
+    OURS: imputer,
     "the most frequent category": most_frequent,
     "KNNImputer after one-hot": neighbours,
     "MissForest": forests,

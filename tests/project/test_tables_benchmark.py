@@ -50,6 +50,16 @@ def test_neighbours_restore_a_copied_column():
     assert list(restored["again"][known]) == list(X["again"][known])
 
 
+def test_forests_follow_other_columns(monkeypatch):
+    """Known cells are kept, and gaps are predicted from a category and from a number."""
+    monkeypatch.setattr(cells, "TREES", 10)
+    colour = pd.Series(["red", "green", "blue"] * 20, dtype="category")
+    X = pd.DataFrame({"colour": colour, "again": colour, "number": colour.cat.codes * 2.0})
+    gaps = X.mask(np.arange(180).reshape(60, 3) % 21 == 0)
+    restored = cells.forests(gaps, 0)
+    assert restored.astype({"number": float}).equals(X)
+
+
 def test_timed_frames_have_no_gaps():
     X = PENGUINS.load()[0]
     whole = timing.whole(X)
@@ -61,7 +71,7 @@ def test_timed_frames_have_no_gaps():
 def test_goals_are_judged_by_their_side():
     results = {
         "features": {"Adult": {"DeepAutoencoder, all": [0.84, 0.87], "PCA of these": [0.9]}},
-        "cells": {"penguins": {report.OURS: [0.7], "KNNImputer after one-hot": [0.75]}},
+        "cells": {"penguins": {cells.OURS: [0.7], "KNNImputer after one-hot": [0.75]}},
         "time": {"Adult": {timing.FRAME: [1.1], timing.DETOUR: [1.0]}},
     }
     text = report.as_markdown(results, machine.describe(), quick=False)
