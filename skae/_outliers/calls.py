@@ -10,12 +10,16 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skae._checks import check_bool, check_number, check_random_state, is_auto, make_seed
 from skae._estimators.base import BaseAutoencoder
-from skae._estimators.inputs import check_labels, check_rows, check_weight
+from skae._estimators.denoising import DenoisingAutoencoder
+from skae._estimators.inputs import check_labels, check_weight
 from skae._estimators.parameters import check_nested
 from skae._outliers.calibration import Calibration
 from skae._outliers.comparison import Member, average
 from skae._outliers.fitting import FEW_ROWS, FOLDS, Settings, default_autoencoder, fit_members
-from skae._outliers.scaling import Scaling, merge_equal_rows
+from skae._outliers.scaling import merge_equal_rows
+from skae._outliers.state import calibration_of, members_of, pack_calibration, pack_members
+from skae._outliers.tables import learn_rows, read_rows
+from skae._tables.inputs import table_of
 from skae._typing import Array, Matrix
 
 FEWEST_ROWS, MOST_FOLDS = 4, 1000
@@ -26,17 +30,17 @@ def fitted_attributes(detector: Any, X: Any, y: Any, sample_weight: Any) -> dict
     check_parameters(detector)
     X, weight = _check_fit(detector, X, y, sample_weight)
     rng = np.random.default_rng(make_seed(detector.random_state))
+    table = table_of(detector)
     autoencoder = _make_autoencoder(detector, X.shape[1])
     options = _settings(detector, int(np.count_nonzero(weight)))
     with warnings.catch_warnings():
         if detector.autoencoder is None:  # its epochs were chosen for the scores, not for the loss
             warnings.simplefilter("ignore", ConvergenceWarning)
-        ensemble = fit_members(autoencoder, X, weight, options, rng)
-    members, scaling, n = ensemble.members, ensemble.scaling, options.n_neighbors
-    attributes = _network_attributes(members, scaling, n)
+        ensemble = fit_members(autoencoder, X, weight, options, rng, table)
+    attributes = pack_members(ensemble.members, options.n_neighbors)
     attributes |= _threshold(detector, Calibration.of(ensemble.scores, ensemble.weight))
     if not is_auto(detector.contamination):
-        scores = _scores(members, X, scaling, n)
+        scores = _scores(ensemble.members, X, options.n_neighbors)
         attributes["offset_"] = _offset(detector, _calibration(scores, weight))
     return attributes
 
@@ -45,16 +49,17 @@ def calibrated_attributes(detector: Any, X: Any, sample_weight: Any) -> dict[str
     """Return the attributes of a detector with a new threshold."""
     _check_threshold(detector)
     if X is None:
-        return _threshold(detector, detector._calibration)
-    X = check_rows(detector, X)
+        return _threshold(detector, calibration_of(detector))
+    X = read_rows(detector, detector.estimators_[0], X)
     weight = _weight(detector, X, sample_weight)
-    scores = _scores(detector._members, X, detector._scaling, detector._n_neighbors)
+    scores = _scores(members_of(detector), X, detector._n_neighbors)
     return _threshold(detector, _calibration(scores, weight))
 
 
 def _check_fit(detector: Any, X: Any, y: Any, sample_weight: Any) -> tuple[Matrix, Array]:
     """Check rows and weights, and merge equal rows."""
-    X = check_rows(detector, X, reset=True, min_samples=2)
+    autoencoder = detector.autoencoder
+    X = learn_rows(detector, DenoisingAutoencoder() if autoencoder is None else autoencoder, X)
     check_labels(y)
     X, weight = merge_equal_rows(X, _weight(detector, X, sample_weight))
     n_rows = np.count_nonzero(weight)
@@ -72,26 +77,8 @@ def _weight(detector: Any, X: Matrix, sample_weight: Any) -> Array:
     return check_weight(detector, X, sample_weight).astype(np.float64)
 
 
-def _network_attributes(
-    members: list[Member], scaling: Scaling, n_neighbors: int
-) -> dict[str, Any]:
-    return {
-        "estimators_": [member.autoencoder for member in members],
-        "_units": members[0].units,
-        "_references": [member.references for member in members],
-        "_n_neighbors": n_neighbors,
-        "_center": scaling.center,
-        "_scale": scaling.scale,
-    }
-
-
 def _threshold(detector: Any, calibration: Calibration) -> dict[str, Any]:
-    return {
-        "calibration_scores_": calibration.scores,
-        "_calibration_shares": calibration.shares,
-        "_n_effective": calibration.n_effective,
-        "offset_": _offset(detector, calibration),
-    }
+    return pack_calibration(calibration) | {"offset_": _offset(detector, calibration)}
 
 
 def _offset(detector: Any, calibration: Calibration) -> float:
@@ -101,8 +88,8 @@ def _offset(detector: Any, calibration: Calibration) -> float:
     return calibration.quantile(contamination)
 
 
-def _scores(members: list[Member], X: Matrix, scaling: Scaling, n_neighbors: int) -> Array:
-    scores: Array = average(members, X, scaling, n_neighbors, Member.scores)
+def _scores(members: list[Member], X: Matrix, n_neighbors: int) -> Array:
+    scores: Array = average(members, X, n_neighbors, Member.scores)
     return scores.astype(np.float64)
 
 

@@ -10,13 +10,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from skae._checks import unchanged_on_error
 from skae._estimators.docs import shared_docs
-from skae._estimators.inputs import check_rows
 from skae._interop.onnx import Hook
 from skae._outliers import onnx
-from skae._outliers.calibration import Calibration
 from skae._outliers.calls import calibrated_attributes, fitted_attributes
 from skae._outliers.comparison import Member, average
-from skae._outliers.scaling import Scaling
+from skae._outliers.state import calibration_of, members_of, scaling_of
+from skae._outliers.tables import read_rows
+from skae._tables.inputs import refuse_out, restore
 from skae._typing import Array
 
 
@@ -246,7 +246,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         {use_raises}
         """
         check_is_fitted(self)
-        return self._average(X, Member.scores, (), out, self._calibration.p_values)
+        return self._average(X, Member.scores, (), out, calibration_of(self).p_values)
 
     def feature_scores(self, X: Any, *, out: Any = None) -> Any:
         """Split minus the score of rows into what each column adds to it.
@@ -289,7 +289,10 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         {use_raises}
         """
         check_is_fitted(self)
-        return self._average(X, Member.expected, (self.n_features_in_,), out, self._scaling.undo)
+        refuse_out(self, out)
+        scaling = scaling_of(self)
+        rows = self._average(X, Member.expected, (scaling.n_results,), out, scaling.undo)
+        return restore(self, rows, X)
 
     def calibrate(self, X: Any = None, y: Any = None, *, sample_weight: Any = None) -> Self:
         """Set the threshold again, without training.
@@ -320,24 +323,11 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         self.__dict__.update(calibrated_attributes(self, X, sample_weight))
         return self
 
-    @property
-    def _calibration(self) -> Calibration:
-        return Calibration(self.calibration_scores_, self._calibration_shares, self._n_effective)
-
-    @property
-    def _scaling(self) -> Scaling:
-        return Scaling(self._center, self._scale)
-
-    @property
-    def _members(self) -> list[Member]:
-        parts = zip(self.estimators_, self._references, strict=True)
-        return [Member(network, self._units, points) for network, points in parts]
-
     def _average(self, X: Any, function: Any, *options: Any) -> Any:
         """Check rows, and write the mean over the members of a function of them."""
         check_is_fitted(self)
-        X = check_rows(self, X, finite=False)
-        return average(self._members, X, self._scaling, self._n_neighbors, function, *options)
+        X = read_rows(self, self.estimators_[0], X, finite=False)
+        return average(members_of(self), X, self._n_neighbors, function, *options)
 
     # skl2onnx looks these up on an estimator that it does not know
     onnx_parser = Hook(onnx.register)

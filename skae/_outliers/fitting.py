@@ -2,22 +2,27 @@
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
 from sklearn.base import clone
 
 from skae._estimators.denoising import DenoisingAutoencoder
-from skae._outliers.comparison import ERROR_WEIGHT, Member, scaled_blocks
-from skae._outliers.scaling import Scaling, scaled, take_rows
+from skae._outliers.comparison import ERROR_WEIGHT, AnyScaling, Member, scaled_blocks
+from skae._outliers.scaling import Scaling, take_rows
+from skae._outliers.tables import TableScaling
 from skae._typing import Array, Matrix, Rng
+
+if TYPE_CHECKING:
+    from skae._tables.table import Table  # imports narwhals, which takes 40 ms
 
 FEW_ROWS, FOLDS = 1000, 5  # below this number of rows, "auto" uses folds
 MOST_CALIBRATING = 20_000  # rows: the p-values then have steps of 0.00005
 MOST_FOR_UNITS = 5000
 MOST_FOR_CENTRES, LLOYD_STEPS = 20_000, 4
 SHARE_FOR_UNITS = 0.25  # of the rows kept apart; the others calibrate, and are independent of them
+TINY = float(np.finfo(np.float64).tiny)
 
 
 @dataclass(frozen=True)
@@ -34,10 +39,9 @@ class Settings:
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Members, the scaling of their rows, and the scores and weights of the calibrating rows."""
+    """Members, and the scores and weights of the calibrating rows."""
 
     members: list[Member]
-    scaling: Scaling
     scores: Array
     weight: Array
 
@@ -54,37 +58,55 @@ def default_autoencoder(n_features: int) -> DenoisingAutoencoder:
 
 
 def fit_members(
-    autoencoder: Any, X: Matrix, weight: Array, settings: Settings, rng: Rng
+    autoencoder: Any,
+    X: Matrix,
+    weight: Array,
+    settings: Settings,
+    rng: Rng,
+    table: "Table | None" = None,
 ) -> Ensemble:
     """Train a network for each fold on the rows outside the fold, and score the rows inside."""
     folds = _draw_folds(weight, settings, rng)
     # with one fold, the rows that calibrate must not have been used for anything else
     outside = np.where(folds == 0, 0, weight) if settings.n_folds == 1 else weight
-    training = _trimmed(autoencoder, X, outside, settings, rng) if settings.trim else outside
-    scaling = Scaling.of(X, outside) if settings.standardize else Scaling.identity(X.shape[1])
-    Z = scaled(X, scaling)
-    autoencoders = [
-        _fit(autoencoder, Z, np.where(folds == fold, 0, training), rng)
-        for fold in range(settings.n_folds)
-    ]
-    units = _usual_errors(autoencoders, X, weight, scaling, folds, rng)
+    training = outside
+    if settings.trim:
+        training = _trimmed(autoencoder, X, outside, settings, rng, table)
+    scaling = _scaling(X, outside, settings, table)
+    rows = scaling.for_networks(X)
+    weights = [np.where(folds == fold, 0, training) for fold in range(settings.n_folds)]
+    members = [_trained(autoencoder, X, rows, each, scaling, rng) for each in weights]
+    units = _usual_errors(members, X, weight, folds, rng)
     members = [
-        _with_references(network, units, X, np.where(folds == fold, 0, training), scaling, rng,
+        _with_references(dataclasses.replace(member, units=units), X, each, rng,
                          settings.n_references)
-        for fold, network in enumerate(autoencoders)
+        for member, each in zip(members, weights, strict=True)
     ]  # fmt: skip
-    scores = _scores_of_folds(members, X, scaling, folds, settings.n_neighbors)
+    scores = _scores_of_folds(members, X, folds, settings.n_neighbors)
     inside = np.flatnonzero(folds >= 0)
-    return Ensemble(members, scaling, scores[inside], weight[inside])
+    return Ensemble(members, scores[inside], weight[inside])
 
 
-def _trimmed(autoencoder: Any, X: Matrix, weight: Array, settings: Settings, rng: Rng) -> Array:
+def _scaling(X: Matrix, weight: Array, settings: Settings, table: "Table | None") -> AnyScaling:
+    if table is not None:
+        return TableScaling.of(table, X, weight, settings.standardize)
+    return Scaling.of(X, weight) if settings.standardize else Scaling.identity(X.shape[1])
+
+
+def _trimmed(
+    autoencoder: Any,
+    X: Matrix,
+    weight: Array,
+    settings: Settings,
+    rng: Rng,
+    table: "Table | None",
+) -> Array:
     """Return the weights with zeros for the share ``trim`` that is least like the others.
 
     Two networks, each trained on half of the rows, score the rows of the other half.
     """
     halves = dataclasses.replace(settings, n_folds=2, trim=0.0)
-    scores = fit_members(autoencoder, X, weight, halves, rng).scores
+    scores = fit_members(autoencoder, X, weight, halves, rng, table).scores
     used = np.flatnonzero(weight)
     order = used[np.argsort(scores, kind="stable")]
     left_out = order[np.cumsum(weight[order]) <= settings.trim * weight.sum() * (1 + 1e-12)]
@@ -93,9 +115,17 @@ def _trimmed(autoencoder: Any, X: Matrix, weight: Array, settings: Settings, rng
     return kept
 
 
-def _fit(autoencoder: Any, Z: Any, weight: Array, rng: Rng) -> Any:
+def _trained(
+    autoencoder: Any, X: Matrix, rows: Any, weight: Array, scaling: AnyScaling, rng: Rng
+) -> Member:
+    """Return a member with a trained network, without units and references.
+
+    ``rows`` are those of X, as networks take them.
+    """
     made = clone(autoencoder).set_params(random_state=int(rng.integers(2**31)))
-    return made.fit(Z, sample_weight=weight)
+    empty = np.empty((0, 0))
+    network = made.fit(rows, sample_weight=weight)
+    return Member(network, scaling, scaling.unseen(X, weight), empty, empty)
 
 
 def _draw_folds(weight: Array, settings: Settings, rng: Rng) -> Array:
@@ -117,37 +147,45 @@ def _draw_folds(weight: Array, settings: Settings, rng: Rng) -> Array:
 
 
 def _usual_errors(
-    autoencoders: list[Any], X: Matrix, weight: Array, scaling: Scaling, folds: Array, rng: Rng
+    members: list[Member], X: Matrix, weight: Array, folds: Array, rng: Rng
 ) -> Array:
     """Return the error of each column that counts as 1: ``Member.units``.
 
     With one fold, these rows leave it, because the rows that calibrate must not have been used for
     anything else.
     """
+    scaling = members[0].scaling
     squares: Any = 0.0
-    total = 0.0
-    for fold, network in enumerate(autoencoders):
+    total: Any = 0.0
+    for fold, member in enumerate(members):
         index = rng.permutation(np.flatnonzero(folds == fold))
-        if len(autoencoders) == 1:
+        if len(members) == 1:
             index = index[: int(np.ceil(SHARE_FOR_UNITS * len(index)))]
         index = np.sort(index[:MOST_FOR_UNITS])
-        Z = scaling(take_rows(X, index), np.float64)
-        squares += weight[index] @ (Z - network.reconstruct(Z)) ** 2
-        total += weight[index].sum()
-        if len(autoencoders) == 1:
+        Z = scaling.hide(scaling(take_rows(X, index), np.float64), member.unseen)
+        errors, known = member.errors(Z), scaling.known(Z)
+        if known is None:
+            total = total + weight[index].sum()
+        else:
+            errors = np.where(known, errors, 0)
+            total = total + weight[index] @ known
+        squares += weight[index] @ errors**2
+        if len(members) == 1:
             folds[index] = -1
-    return np.maximum(np.sqrt(squares / total), 1e-3) / np.sqrt(ERROR_WEIGHT)
+    usual = np.sqrt(scaling.by_column(squares / np.maximum(total, TINY)))
+    return scaling.spread(np.maximum(usual, 1e-3) / np.sqrt(ERROR_WEIGHT))
 
 
-def _with_references(
-    autoencoder: Any, units: Array, X: Matrix, weight: Array, scaling: Scaling, rng: Rng, n: int
-) -> Member:
-    """Return the member with ``n`` reference points: centres of the points of training rows."""
+def _with_references(member: Member, X: Matrix, weight: Array, rng: Rng, n: int) -> Member:
+    """Return the member with ``n`` reference points: centres of the points of training rows.
+
+    Its network fills unknown cells of these rows.
+    """
     index = rng.permutation(np.flatnonzero(weight))
     index = np.sort(index[: max(n, MOST_FOR_CENTRES)])
-    Z = scaling(take_rows(X, index), np.float64)
-    points = Member(autoencoder, units, np.empty((0, 0))).points(Z)
-    return Member(autoencoder, units, _centres(points, weight[index], n, rng))
+    Z = member.scaling(take_rows(X, index), np.float64)
+    points = member.points(member.scaling.fill(member.autoencoder, Z))
+    return dataclasses.replace(member, references=_centres(points, weight[index], n, rng))
 
 
 def _centres(points: Array, weight: Array, n: int, rng: Rng) -> Array:
@@ -177,11 +215,11 @@ def _draw(weight: Array, n: int, rng: Rng) -> Array:
 
 
 def _scores_of_folds(
-    members: list[Member], X: Matrix, scaling: Scaling, folds: Array, n_neighbors: int
+    members: list[Member], X: Matrix, folds: Array, n_neighbors: int
 ) -> Array:
     """Return the score of each row by the member that was not trained on it; else NaN."""
     scores = np.full(len(folds), np.nan)
-    for rows, Z in scaled_blocks(X, scaling):
+    for rows, Z in scaled_blocks(X, members[0].scaling):
         numbers = folds[rows]
         for fold, member in enumerate(members):
             inside = numbers == fold

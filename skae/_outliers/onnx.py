@@ -11,6 +11,8 @@ import numpy as np
 
 from skae._interop.onnx import Graph, add_chain, dtype_of, tensor_type
 from skae._outliers.comparison import Member
+from skae._outliers.state import members_of, scaling_of
+from skae._tables.inputs import table_of
 from skae._typing import Array
 
 
@@ -40,6 +42,7 @@ def _set_types(operator: Any) -> None:
     from skl2onnx.common.data_types import Int64TensorType
 
     detector = operator.raw_operator
+    _refuse_table(detector)
     given = sum(variable.get_second_dimension() for variable in operator.inputs)
     if given != detector.n_features_in_:
         raise ValueError(
@@ -50,14 +53,23 @@ def _set_types(operator: Any) -> None:
     operator.outputs[1].set_type(tensor_type(operator.inputs)([n_rows, 1]))
 
 
+def _refuse_table(detector: Any) -> None:
+    if table_of(detector) is not None:
+        raise NotImplementedError(
+            f"ONNX has no form of {type(detector).__name__} for rows with categories: only of its "
+            "networks' transform. Encode the categories as numbers (OneHotEncoder), or score rows "
+            "in Python."
+        )
+
+
 def _convert(scope: Any, operator: Any, container: Any) -> None:
     detector, dtype = operator.raw_operator, dtype_of(operator.inputs)
     graph = Graph(container)
     X = graph.rows(operator.inputs)
-    scaling = detector._scaling
+    scaling = scaling_of(detector)
     Z = graph.Div(graph.Sub(X, scaling.center.astype(dtype)), scaling.scale.astype(dtype))
     scores = [
-        _scores(graph, member, Z, detector._n_neighbors, dtype) for member in detector._members
+        _scores(graph, member, Z, detector._n_neighbors, dtype) for member in members_of(detector)
     ]
     # ONNX Runtime has no Mean of float64
     total = functools.reduce(graph.Add, scores)

@@ -1,4 +1,4 @@
-"""Rows with columns of variance one, and rows that are equal merged to one."""
+"""Rows of numbers with columns of variance one, and rows that are equal merged to one."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +7,7 @@ import numpy as np
 from scipy import sparse
 
 from skae._network.moments import moments
+from skae._rows.finite import check_finite, check_results
 from skae._rows.rows import Rows, all_rows
 from skae._rows.sources import Source
 from skae._typing import Array, Matrix
@@ -14,7 +15,11 @@ from skae._typing import Array, Matrix
 
 @dataclass(frozen=True)
 class Scaling:
-    """The map ``(X - center) / scale``, with a number for each column."""
+    """The map ``(X - center) / scale``, with a number for each column.
+
+    `skae._outliers.tables.TableScaling` has the same methods for rows with categories.  Here, each
+    column has one coordinate, and all of them are known.
+    """
 
     center: Array
     scale: Array
@@ -40,6 +45,46 @@ class Scaling:
         """Return scaled rows in the units of X."""
         return rows * self.scale + self.center
 
+    @property
+    def n_columns(self) -> int:
+        return len(self.center)
+
+    n_results = n_columns
+
+    def block(self, rows: Any, start: int, dtype: Any) -> Array:
+        """Return scaled rows after checking them; ``start`` is the number of the first."""
+        check_finite("X", rows, start)
+        with np.errstate(over="ignore"):
+            Z = self(rows, dtype)
+        check_results(Z, start)
+        return Z
+
+    def for_networks(self, X: Matrix) -> Any:
+        """Return the scaled rows of ``X``: an array if it is one, else a source."""
+        return self(X, np.float32) if isinstance(X, np.ndarray) else ScaledRows(X, self)
+
+    def reconstruct(self, network: Any, Z: Array) -> Array:
+        reconstructed: Array = network.reconstruct(Z)
+        return reconstructed
+
+    def unseen(self, X: Matrix, weight: Array) -> Array:
+        return np.empty(0, np.intp)
+
+    def hide(self, Z: Array, unseen: Array) -> Array:
+        return Z
+
+    def fill(self, network: Any, Z: Array) -> Array:
+        return Z
+
+    def known(self, Z: Array) -> Array | None:
+        return None
+
+    def by_column(self, values: Array) -> Array:
+        return values
+
+    def spread(self, values: Array) -> Array:
+        return values
+
 
 class ScaledRows:
     """The scaled rows of a matrix, computed block by block while an autoencoder reads them.
@@ -57,11 +102,6 @@ class ScaledRows:
 
     def __getitem__(self, rows: slice) -> Array:
         return self.scaling(self.X[rows], self.dtype)
-
-
-def scaled(X: Matrix, scaling: Scaling) -> Any:
-    """Return the scaled rows of ``X``: an array if it is one, else a source."""
-    return scaling(X, np.float32) if isinstance(X, np.ndarray) else ScaledRows(X, scaling)
 
 
 def take_rows(X: Matrix, index: Array) -> Array:
@@ -104,6 +144,7 @@ def _sparse_keys(X: Any) -> Array:
     X.sum_duplicates()
     X.eliminate_zeros()
     ends = zip(X.indptr[:-1], X.indptr[1:], strict=True)
-    keys = [(tuple(X.indices[a:b].tolist()), tuple(X.data[a:b].tolist())) for a, b in ends]
+    values = np.where(np.isnan(X.data), np.inf, X.data)  # NaN is not equal to itself
+    keys = [(tuple(X.indices[a:b].tolist()), tuple(values[a:b].tolist())) for a, b in ends]
     places = {key: place for place, key in enumerate(sorted(set(keys)))}
     return np.array([places[key] for key in keys])
