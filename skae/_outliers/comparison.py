@@ -1,10 +1,11 @@
 """Comparison of rows with reference points: scores, the share of each column, expected values.
 
 A row and its error of reconstruction, in units of each column's usual error, make a point with two
-coordinates for each column, or for each one-hot column of a category.  The score is minus the mean squared distance to the nearest reference
-points, which are centres of the points of the rows of the fit.  The row itself keeps rows that are
-far away from being normal, even if the network reconstructs them.  The errors find rows that are
-near the others, but break the relation between columns.
+coordinates for each column, or for each one-hot column of a category.  The score is minus the mean
+squared distance to the nearest reference points, which are centres of the points of the rows of the
+fit.  The row itself keeps rows that are far away from being normal, even if the network
+reconstructs them.  The errors find rows that are near the others, but break the relation between
+columns.
 """
 
 import functools
@@ -37,8 +38,6 @@ class Member:
         Fitted to scaled rows, or to rows of a table.
     scaling : Scaling or TableScaling
         The map to coordinates.
-    unseen : ndarray of int
-        One-hot columns of categories that the network was not trained with.
     units : ndarray of shape (n_coordinates,)
         Error of each column that counts as 1: the root mean square over rows that were not trained
         on, divided by the root of ``ERROR_WEIGHT``.
@@ -48,7 +47,6 @@ class Member:
 
     autoencoder: Any
     scaling: AnyScaling
-    unseen: Array
     units: Array
     references: Array
 
@@ -58,7 +56,6 @@ class Member:
 
     def points(self, Z: Array) -> Array:
         """Return the points of rows, which are coordinates."""
-        Z = self.scaling.hide(Z, self.unseen)
         return np.concatenate([Z, self.errors(Z) / self.units.astype(Z.dtype)], axis=1)
 
     def scores(self, Z: Array, n_neighbors: int) -> Array:
@@ -80,9 +77,7 @@ class Member:
         if known is not None:
             total[~known] = 0
         values, errors = np.hsplit(total, 2)
-        return self.scaling.by_column(values + errors) / (
-            nearest.shape[1] * self.scaling.n_columns
-        )
+        return self.scaling.by_column(values + errors) / (nearest.shape[1] * self.scaling.n_columns)
 
     def expected(self, Z: Array, n_neighbors: int) -> Array:
         """Return the reconstruction of the mean of the nearest references, as coordinates.
@@ -98,8 +93,7 @@ class Member:
     def _known_points(self, Z: Array) -> tuple[Array, Array | None]:
         """Return the points of rows, and which of their coordinates are known.
 
-        Unknown coordinates are zero.  Instead of an array of which all are known, this returns
-        None.
+        Unknown coordinates are zero.  If all are known, None is returned instead of an array.
         """
         points = self.points(Z)
         known = self.scaling.known(points)

@@ -38,7 +38,10 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
     autoencoder : estimator, default=None
         The autoencoder: any estimator of skae.  It is cloned, and ``random_state`` of the detector
         determines the seeds of the clones.  None is a `DenoisingAutoencoder` with a code as wide as
-        a row, one hidden layer of 32 units on each side, and ``noise_scale=0.5``.
+        a row, one hidden layer of 32 units on each side, and ``noise_scale=0.5``.  Its parameters
+        ``categorical_features``, ``min_frequency`` and ``handle_unknown`` hold for the detector:
+        with their defaults, a frame may have categories, strings and booleans.  With
+        ``missing_values="mask"``, such a table may have unknown values; tables of numbers may not.
     contamination : "auto" or float, default="auto"
         How the threshold is set.  "auto" uses ``false_alarm_rate``.  A number in (0, 0.5] is the
         share of outliers among the rows of the fit: `predict` labels this share of them as
@@ -68,7 +71,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         time of a score is proportional to it.
     standardize : bool, default=True
         Whether the detector gives each column a variance of one before anything else.  With False,
-        columns count by their units.
+        columns count by their units, except for the categories and booleans of a table.
     random_state : int, RandomState instance or None, default=None
         Determines the folds, the reference points and the seeds of the networks.  An int gives the
         same bits in every call.
@@ -78,7 +81,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
     offset_ : float
         The threshold: `predict` labels a row as an outlier if its score is below.
     estimators_ : list of estimator
-        The fitted autoencoders, one for each fold.  They take scaled rows.
+        The fitted autoencoders, one for each fold.  They take scaled rows, or a table as it is.
     calibration_scores_ : ndarray of shape (n_calibration_samples,)
         Scores of the rows that `calibrate` or `fit` used for the threshold, in ascending order.
     n_features_in_ : int
@@ -93,6 +96,13 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
 
     Equal rows in memory are merged, and their weights are added.  So a weight of two has exactly
     the effect of two equal rows.
+
+    In tables with categories, each column counts once: the one-hot columns of a category share a
+    scale that makes the sum of their variances one (arXiv 2411.00429).  A category that `fit` did
+    not see is as far from all others as these are from each other.  Its share of a score is about
+    that of the rarest known category, or more.  Unknown values add nothing to a score.
+    The networks take numbers on a scale that comes from all rows of the fit, whatever their weight.
+    This adds a very small error to p-values and to the effect of weights.
 
     References
     ----------
@@ -281,7 +291,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
 
         Returns
         -------
-        X_expected : ndarray of shape (n_samples, n_features)
+        X_expected : ndarray, or frame if `fit` had categories, of shape (n_samples, n_features)
             Reconstructions of the mean of the nearest reference points, in the units of X.
 
         Raises

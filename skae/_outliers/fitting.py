@@ -75,7 +75,7 @@ def fit_members(
     scaling = _scaling(X, outside, settings, table)
     rows = scaling.for_networks(X)
     weights = [np.where(folds == fold, 0, training) for fold in range(settings.n_folds)]
-    members = [_trained(autoencoder, X, rows, each, scaling, rng) for each in weights]
+    members = [_trained(autoencoder, rows, each, scaling, rng) for each in weights]
     units = _usual_errors(members, X, weight, folds, rng)
     members = [
         _with_references(dataclasses.replace(member, units=units), X, each, rng,
@@ -115,17 +115,11 @@ def _trimmed(
     return kept
 
 
-def _trained(
-    autoencoder: Any, X: Matrix, rows: Any, weight: Array, scaling: AnyScaling, rng: Rng
-) -> Member:
-    """Return a member with a trained network, without units and references.
-
-    ``rows`` are those of X, as networks take them.
-    """
+def _trained(autoencoder: Any, rows: Any, weight: Array, scaling: AnyScaling, rng: Rng) -> Member:
+    """Return a member with a trained network, without units and references."""
     made = clone(autoencoder).set_params(random_state=int(rng.integers(2**31)))
     empty = np.empty((0, 0))
-    network = made.fit(rows, sample_weight=weight)
-    return Member(network, scaling, scaling.unseen(X, weight), empty, empty)
+    return Member(made.fit(rows, sample_weight=weight), scaling, empty, empty)
 
 
 def _draw_folds(weight: Array, settings: Settings, rng: Rng) -> Array:
@@ -146,9 +140,7 @@ def _draw_folds(weight: Array, settings: Settings, rng: Rng) -> Array:
     return folds
 
 
-def _usual_errors(
-    members: list[Member], X: Matrix, weight: Array, folds: Array, rng: Rng
-) -> Array:
+def _usual_errors(members: list[Member], X: Matrix, weight: Array, folds: Array, rng: Rng) -> Array:
     """Return the error of each column that counts as 1: ``Member.units``.
 
     With one fold, these rows leave it, because the rows that calibrate must not have been used for
@@ -162,7 +154,7 @@ def _usual_errors(
         if len(members) == 1:
             index = index[: int(np.ceil(SHARE_FOR_UNITS * len(index)))]
         index = np.sort(index[:MOST_FOR_UNITS])
-        Z = scaling.hide(scaling(take_rows(X, index), np.float64), member.unseen)
+        Z = scaling(take_rows(X, index), np.float64)
         errors, known = member.errors(Z), scaling.known(Z)
         if known is None:
             total = total + weight[index].sum()
@@ -214,9 +206,7 @@ def _draw(weight: Array, n: int, rng: Rng) -> Array:
     return order[np.searchsorted(shares[:-1], (np.arange(n) + rng.random()) / n, side="right")]
 
 
-def _scores_of_folds(
-    members: list[Member], X: Matrix, folds: Array, n_neighbors: int
-) -> Array:
+def _scores_of_folds(members: list[Member], X: Matrix, folds: Array, n_neighbors: int) -> Array:
     """Return the score of each row by the member that was not trained on it; else NaN."""
     scores = np.full(len(folds), np.nan)
     for rows, Z in scaled_blocks(X, members[0].scaling):

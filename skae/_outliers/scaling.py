@@ -17,8 +17,8 @@ from skae._typing import Array, Matrix
 class Scaling:
     """The map ``(X - center) / scale``, with a number for each column.
 
-    `skae._outliers.tables.TableScaling` has the same methods for rows with categories.  Here, each
-    column has one coordinate, and all of them are known.
+    `skae._outliers.tables.TableScaling` has the same methods, which it describes, for rows with
+    categories.  Here, each column has one coordinate, and all coordinates are known.
     """
 
     center: Array
@@ -66,12 +66,6 @@ class Scaling:
     def reconstruct(self, network: Any, Z: Array) -> Array:
         reconstructed: Array = network.reconstruct(Z)
         return reconstructed
-
-    def unseen(self, X: Matrix, weight: Array) -> Array:
-        return np.empty(0, np.intp)
-
-    def hide(self, Z: Array, unseen: Array) -> Array:
-        return Z
 
     def fill(self, network: Any, Z: Array) -> Array:
         return Z

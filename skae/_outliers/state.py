@@ -16,7 +16,6 @@ def pack_members(members: list[Member], n_neighbors: int) -> dict[str, Any]:
         "estimators_": [member.autoencoder for member in members],
         "_units": members[0].units,
         "_references": [member.references for member in members],
-        "_unseen": [member.unseen for member in members],
         "_n_neighbors": n_neighbors,
         "_center": scaling.center,
         "_scale": scaling.scale,
@@ -26,11 +25,8 @@ def pack_members(members: list[Member], n_neighbors: int) -> dict[str, Any]:
 def members_of(detector: Any) -> list[Member]:
     """Return the members of a fitted detector."""
     scaling = scaling_of(detector)
-    parts = zip(detector.estimators_, detector._unseen, detector._references, strict=True)
-    return [
-        Member(network, scaling, unseen, detector._units, points)
-        for network, unseen, points in parts
-    ]
+    parts = zip(detector.estimators_, detector._references, strict=True)
+    return [Member(network, scaling, detector._units, points) for network, points in parts]
 
 
 def scaling_of(detector: Any) -> AnyScaling:

@@ -8,6 +8,9 @@ distance", arXiv 2411.00429, 2024, call such columns commensurable.
 All pairs of different categories have the same distance.  A division of each one-hot column by the
 root of its share, as in J. Pages, "Multiple Factor Analysis by Example Using R", 2014, gives a
 category with few rows so large a distance that its rows are outliers, whatever their other columns.
+
+A category that `fit` did not see has a coordinate of its own.  It is as far from each category as
+these are from each other, and no reference point is near it.
 """
 
 from collections.abc import Sequence
@@ -144,23 +147,6 @@ class TableScaling:
         outputs = np.zeros_like(Z)
         outputs[:, : self.n_results] = network.reconstruct(Encoded(self.table, matrix))
         return outputs / self.scale
-
-    def unseen(self, X: Matrix, weight: Array) -> Array:
-        """Return the one-hot columns of categories that no row with a weight has."""
-        totals = weight @ X[:, self._n_plain : self.n_results]
-        return self._n_plain + np.flatnonzero(totals == 0)
-
-    def hide(self, Z: Array, unseen: Array) -> Array:
-        """Return coordinates of rows with these categories marked as ones that fit did not see."""
-        rows, numbers = np.nonzero(Z[:, unseen] * self.scale[unseen] > 0.5)
-        if not len(rows):
-            return Z
-        Z = Z.copy()
-        places = unseen[numbers]
-        marks = self.n_results + self._categories[places - self._n_plain]
-        Z[rows, places] = 0
-        Z[rows, marks] = 1 / self.scale[marks]
-        return Z
 
     def fill(self, network: Any, Z: Array) -> Array:
         """Return coordinates with unknown cells as the network reconstructs them."""

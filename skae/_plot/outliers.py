@@ -1,13 +1,13 @@
 """The scores of an outlier detector, and the columns to blame for the lowest."""
 
-from numbers import Integral
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skae._checks import check_number, check_option
-from skae._plot.style import BLUE, CLASS_COLORS, GREY, axes_or_new, check_labels, to_dense
+from skae._plot.style import BLUE, CLASS_COLORS, GREY, axes_or_new, check_labels
 from skae._typing import Array
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class OutlierDisplay:
         ----------
         estimator : AutoencoderOutlierDetector or Pipeline that ends with one
             The fitted detector.  For a pipeline, columns are those that reach the detector.
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
             The rows.
         y : array-like of shape (n_samples,), default=None
             Class of each row, for ``kind="scores"``.
@@ -138,16 +138,15 @@ class OutlierDisplay:
         detector, X = _last(estimator, X)
         scores = detector.score_samples(X)
         rows = np.argsort(scores, kind="stable")[:n_rows]
-        worst = X.iloc[rows] if hasattr(X, "iloc") else X[rows]
-        found = to_dense(worst)
+        worst = _take(X, rows)
         shares = detector.feature_scores(worst)
         columns = np.argsort(-(shares / shares.sum(1, keepdims=True)).mean(0))[:n_columns]
         return cls(
             scores,
             threshold=detector.offset_,
             feature_scores=shares[:, columns],
-            found=found[:, columns],
-            expected=detector.expected_values(worst)[:, columns],
+            found=_cells(worst)[:, columns],
+            expected=_cells(detector.expected_values(worst))[:, columns],
             rows=rows,
             feature_names=_names(detector)[columns],
             y=y,
@@ -206,7 +205,7 @@ class OutlierDisplay:
         return self.ax_.text(
             column,
             row,
-            f"{_number(found)}\n({_number(expected)})",
+            f"{_text(found)}\n({_text(expected)})",
             ha="center",
             va="center",
             fontsize=7,
@@ -240,6 +239,24 @@ def _number(value: float) -> str:
     return f"{value:.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
+def _text(value: Any) -> str:
+    """Return a number in a few digits, and a category as it is."""
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    return _number(float(value)) if is_number else str(value)
+
+
+def _take(X: Any, rows: Array) -> Any:
+    """Return the rows of an array or a frame with these numbers."""
+    if hasattr(X, "take") and hasattr(X, "column_names"):  # a table of PyArrow
+        return X.take(rows)
+    return X.iloc[rows] if hasattr(X, "iloc") else X[rows]
+
+
+def _cells(rows: Any) -> Array:
+    """Return the values of rows as an array, of objects if they are not all numbers."""
+    return rows.toarray() if hasattr(rows, "toarray") else np.asarray(rows)
+
+
 def _last(estimator: Any, X: Any) -> tuple[Any, Any]:
     """Return the detector at the end of a pipeline, and the rows that reach it."""
     detector = estimator
@@ -251,7 +268,7 @@ def _last(estimator: Any, X: Any) -> tuple[Any, Any]:
             "estimator must be an AutoencoderOutlierDetector, or a pipeline that ends with one; "
             f"got {type(detector).__name__}."
         )
-    return detector, X if hasattr(X, "iloc") or hasattr(X, "toarray") else np.asarray(X)
+    return detector, X if hasattr(X, "columns") or hasattr(X, "toarray") else np.asarray(X)
 
 
 def _names(detector: Any) -> Array:
