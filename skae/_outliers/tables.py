@@ -64,6 +64,7 @@ class TableScaling:
         plain = _dense(X[:, :n_plain])
         mean = means_of_known(plain, weight)
         spread = np.sqrt(means_of_known((plain - mean) ** 2, weight))
+        spread[spread <= SMALL] = 1
         if not standardize:
             columns = (table.columns[place] for place in table.order[:n_numbers])
             spread[:n_numbers] = [1 / column.scale for column in columns]
@@ -72,7 +73,6 @@ class TableScaling:
         shares = totals / np.repeat(np.maximum(sums, SMALL), sizes)
         variance = 1 - _sums(shares**2, sizes)
         spreads = np.sqrt(np.where(variance > SMALL, variance, 1))
-        spread[spread <= SMALL] = 1
         return cls(table, np.concatenate([spread, np.repeat(spreads, sizes), spreads]))
 
     @property
@@ -174,7 +174,7 @@ def _dense(rows: Any) -> Array:
 
 
 def _sums(values: Array, sizes: Sequence[int]) -> Array:
-    """Return sums over the last axis of consecutive values; ``sizes`` says of how many each."""
+    """Return sums of consecutive values along the last axis; ``sizes`` has the number of each."""
     if not sizes:
         return np.zeros((*values.shape[:-1], 0))
     starts = np.cumsum([0, *sizes[:-1]])

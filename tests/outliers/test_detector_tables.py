@@ -371,3 +371,28 @@ def test_display_shows_categories(library):
     assert found == "newt"
     assert expected.strip("()") in ANIMALS
     assert display.plot(kind="scores").ax_.get_legend() is not None
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize(
+    "columns",
+    [["tame"], ["tame", "height"], ["animal"], ["same", "height", "one"], ["animal", "empty"]],
+)
+def test_tables_of_few_kinds(columns, sparse, monkeypatch):
+    """Booleans or categories alone, constant columns, and one without any known value."""
+    if sparse:
+        monkeypatch.setattr(tables, "MANY_VALUES", 0)
+        monkeypatch.setattr(tables, "FEW", 2)
+    X = table(60).assign(same="x", one=1.0, empty=pd.Series([None] * 60, dtype="str"))[columns]
+    X = pd.concat([X, X.iloc[:, 0].shift(fill_value=X.iloc[0, 0]).rename("twin")], axis=1)
+    gaps = "mask" if "empty" in columns else "error"
+    detector = cheap(n_folds=2).set_params(autoencoder=small(missing_values=gaps)).fit(X)
+    shares = detector.feature_scores(X)
+    assert shares.shape == X.shape
+    assert_allclose(shares.sum(axis=1), -detector.score_samples(X), rtol=1e-9)
+    if "same" in columns:
+        new = X.assign(same="y", one=2.0)
+        assert (detector.predict(new) == -1).all()
+        assert detector.feature_scores(new)[:, [0, 2]].min() > 0.5
+    if "empty" in columns:
+        assert (detector.feature_scores(X.assign(empty="newt"))[:, 1] == 0).all()
