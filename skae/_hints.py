@@ -17,6 +17,7 @@ SYNONYMS = {
     "output_activation": "decoder_activation last_activation final_activation",
     "tied_weights": "tied tie_weights tying shared_weights",
     "missing_values": "missing missing_value allow_nan handle_missing",
+    "feature_weights": "feature_weight column_weights column_weight loss_weights",
     "dropout": "dropout_rate",
     "alpha": "l2 weight_decay l2_regularizer kernel_regularizer regularization reg_lambda",
     "code_penalty": "l1 sparsity activity_regularizer",

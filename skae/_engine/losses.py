@@ -3,15 +3,13 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from skae._engine.lookup.tracing import (
-    TracingError,
-    is_of_keras,
-    named,
-    shorten_error,
-    traced_shape,
+from skae._engine.lookup.loss_checks import (
+    check_loss_shape,
+    check_mean,
+    is_plain_cross_entropy,
+    shape_of_keras_loss,
 )
+from skae._engine.lookup.tracing import is_of_keras, named, traced_shape
 from skae._engine.spec import ProgramSpec
 from skae._engine.tensorflow import keras, tf
 from skae._network.frozen import name_of
@@ -25,6 +23,7 @@ class Batch(NamedTuple):
     ``total_weight`` is the weight of all rows of the mini-batch.  ``strengths`` are the weights of
     the penalties, or None without penalties.  ``seed`` is None at validation, and in networks that
     are not random.  ``shift`` and ``scale`` are those of a `Conditioning`, or None without one.
+    ``column_weights`` are None if all columns count the same.
     """
 
     inputs: Tensor
@@ -34,6 +33,7 @@ class Batch(NamedTuple):
     strengths: Tensor = None
     shift: Tensor = None
     scale: Tensor = None
+    column_weights: Tensor = None
     seed: Tensor = None
 
     def conditioned(self, rows: Tensor) -> Tensor:
@@ -43,6 +43,11 @@ class Batch(NamedTuple):
     def unconditioned(self, outputs: Tensor) -> Tensor:
         """Return the network's outputs in the units of the rows."""
         return outputs if self.shift is None else outputs * self.scale + self.shift
+
+    def counts(self, known: Tensor, columns: slice = slice(None)) -> Tensor:
+        """Return how often each value of some columns counts; ``known`` says which are known."""
+        counts = tf.cast(known, tf.float32)
+        return counts if self.column_weights is None else counts * self.column_weights[columns]
 
 
 class Values(NamedTuple):
@@ -56,11 +61,14 @@ class Values(NamedTuple):
         Shift of a `Conditioning`.
     scale : float, default=1
         Scale of a `Conditioning`.
+    column_weights : ndarray of shape (n_columns,), default=None
+        Weights of the columns in the loss.
     """
 
     strengths: Sequence[float] = ()
     shift: Array | None = None
     scale: float = 1.0
+    column_weights: Array | None = None
 
 
 NO_VALUES = Values()
@@ -157,24 +165,24 @@ def row_losses(
         If the loss fails, or does not return one value for each row.
     """
     loss = keras.losses.get(model.loss)
-    if activation is keras.activations.sigmoid and _is_plain_cross_entropy(loss):
+    if activation is keras.activations.sigmoid and is_plain_cross_entropy(loss):
         return sigmoid_cross_entropy
     function = loss
     if isinstance(loss, keras.losses.Loss):
         function = loss.call  # before the reduction: the rows are weighted and summed here
     n_features = model.output_shape[-1]
     if is_of_keras(loss):
-        _check_loss_shape(loss, _shape_of_keras_loss(loss, function, (2, n_features)))
+        check_loss_shape(loss, shape_of_keras_loss(loss, function, (2, n_features)))
     else:
         for n_rows in (2, 3):  # a user's function may work for one number of rows only
             shape = traced_shape("loss", function, 2, (n_rows, n_features), name_of(loss))
-            _check_loss_shape(loss, shape, n_rows)
+            check_loss_shape(loss, shape, n_rows)
         function = named("loss", function, name_of(loss))
 
     def losses(targets: Tensor, z: Tensor) -> Tensor:
         values = function(targets, activation(z))
         if values.shape.is_fully_defined():
-            _check_loss_shape(loss, tuple(values.shape), z.shape[0])
+            check_loss_shape(loss, tuple(values.shape), z.shape[0])
         return values
 
     return with_gradient(losses)
@@ -187,15 +195,16 @@ def batch_losses(
     if spec.network.table is not None:
         return table_losses(model, spec.network.table, spec.objective.shown_weight)
     of_rows = row_losses(model, activation)
-    if spec.network.has_gaps:
-        return known_losses(model, activation, spec.objective.shown_weight)
+    if spec.network.has_gaps or spec.objective.weighted:
+        needed_by = "missing_values='mask'" if spec.network.has_gaps else "feature_weights"
+        return known_losses(model, activation, spec.objective.shown_weight, needed_by)
     return lambda batch, z: of_rows(batch.conditioned(batch.targets), z)
 
 
 def known_losses(
-    model: Any, activation: Callable[[Tensor], Tensor], shown_weight: float
+    model: Any, activation: Callable[[Tensor], Tensor], shown_weight: float, needed_by: str
 ) -> Callable[[Batch, Tensor], tuple[Tensor, Tensor]]:
-    """Do the same as `row_losses` for batches with unknown values, which are NaN.
+    """Do the same as `row_losses` for weighted columns and for unknown values, which are NaN.
 
     The loss of a row is the mean over its known targets, or zero without any.  Those that the
     network is shown are multiplied by ``shown_weight``; the others are hidden by a corruption.
@@ -205,20 +214,19 @@ def known_losses(
     ValueError
         If the loss of a row is not the mean of the losses of its values.
     """
-    loss, cells = _cell_loss(model, model.output_shape[-1], "missing_values='mask'")
-    if activation is keras.activations.sigmoid and _is_plain_cross_entropy(loss):
+    loss, cells = _cell_loss(model, model.output_shape[-1], needed_by)
+    if activation is keras.activations.sigmoid and is_plain_cross_entropy(loss):
         cells, activation = tf.nn.sigmoid_cross_entropy_with_logits, tf.identity
 
     def both(batch: Batch, z: Tensor) -> tuple[Tensor, Tensor]:
         shown = tf.where(tf.math.is_nan(batch.inputs), 1.0, shown_weight)
 
         def losses(targets: Tensor, z: Tensor) -> Tensor:
-            known = tf.math.logical_not(tf.math.is_nan(targets))
+            counts = batch.counts(tf.math.logical_not(tf.math.is_nan(targets)))
             # Both arguments are replaced, so that neither NaN nor infinity reaches the gradient.
-            pair = (tf.where(known, values, 0.5) for values in (targets, activation(z)))
-            values = tf.where(known, _of_cells(cells, *pair) * shown, 0.0)
-            n_known = tf.reduce_sum(tf.cast(known, tf.float32), axis=1)
-            return tf.reduce_sum(values, axis=1) / tf.maximum(n_known, 1.0)
+            pair = (tf.where(counts > 0, values, 0.5) for values in (targets, activation(z)))
+            values = _of_cells(cells, *pair) * shown * counts
+            return _mean(tf.reduce_sum(values, axis=1), tf.reduce_sum(counts, axis=1))
 
         return with_gradient(losses)(batch.conditioned(batch.targets), z)
 
@@ -255,16 +263,22 @@ def table_losses(
 
     def both(batch: Batch, z: Tensor) -> tuple[Tensor, Tensor]:
         def losses(targets: Tensor, z: Tensor) -> Tensor:
-            total, n_known = tf.zeros(z.shape[0]), tf.zeros(z.shape[0])
+            total, n_known, place = tf.zeros(z.shape[0]), tf.zeros(z.shape[0]), 0
             for values, known, shown in columns(batch.inputs, targets, z):
-                weighted = values * tf.where(shown, shown_weight, 1.0)
-                total += tf.reduce_sum(tf.where(known, weighted, 0.0), axis=1)
-                n_known += tf.reduce_sum(tf.cast(known, tf.float32), axis=1)
-            return total / tf.maximum(n_known, 1.0)
+                counts = batch.counts(known, slice(place, place := place + known.shape[1]))
+                weighted = values * tf.where(shown, shown_weight, 1.0) * counts
+                total += tf.reduce_sum(tf.where(counts > 0, weighted, 0.0), axis=1)
+                n_known += tf.reduce_sum(counts, axis=1)
+            return _mean(total, n_known)
 
         return with_gradient(losses)(batch.targets, z)
 
     return both
+
+
+def _mean(total: Tensor, count: Tensor) -> Tensor:
+    """Divide sums by counts; without any count, the sum is zero, and so is the mean."""
+    return total / tf.where(count > 0, count, 1.0)
 
 
 def _cell_loss(
@@ -279,7 +293,7 @@ def _cell_loss(
     """
     loss = keras.losses.get(model.loss)
     function = loss.call if isinstance(loss, keras.losses.Loss) else loss
-    _check_mean(loss, function, n_features, needed_by)
+    check_mean(loss, function, n_features, needed_by)
     return loss, function
 
 
@@ -287,56 +301,3 @@ def _of_cells(cells: Callable[[Tensor, Tensor], Tensor], targets: Tensor, z: Ten
     """Return the loss of each value, for a loss that is a mean over the values of a row."""
     flat = (tf.reshape(x, (-1, 1)) for x in (targets, z))
     return tf.reshape(cells(*flat), tf.shape(z))
-
-
-def _check_mean(
-    loss: Any,
-    function: Callable[[Tensor, Tensor], Tensor],
-    n_features: int,
-    needed_by: str,
-) -> None:
-    """Raise an error unless the loss of a row is the mean of the losses of its values."""
-    rng = np.random.default_rng(0)
-    rows = [rng.uniform(0.1, 0.9, (3, n_features)).astype(np.float32) for _ in range(2)]
-    try:
-        whole = np.asarray(function(*map(tf.constant, rows)))
-        columns = np.asarray(function(*(tf.constant(x.reshape(-1, 1)) for x in rows)))
-        is_mean = np.allclose(columns.reshape(3, -1).mean(axis=1), whole, rtol=1e-3, atol=1e-5)
-    except Exception:  # of a user's function, which may be made for rows of this length
-        is_mean = False
-    if not is_mean:
-        raise TracingError(
-            f"{needed_by} needs a loss that is the mean over the features of a row, such "
-            f"as 'mean_squared_error'; got {name_of(loss)}, which is not."
-        )
-
-
-def _shape_of_keras_loss(
-    loss: Any, function: Callable[[Tensor, Tensor], Tensor], shape: tuple[int, int]
-) -> tuple[int, ...]:
-    example = keras.ops.full(shape, 0.5)
-    try:
-        return tuple(function(example, example).shape)
-    except Exception as error:
-        raise ValueError(
-            "loss must compare rows of numbers with rows of numbers; got "
-            f"{name_of(loss)}, which fails for {shape[0]} rows: {shorten_error(error)}"
-        ) from error
-
-
-def _check_loss_shape(loss: Any, shape: tuple[int, ...], n_rows: int = 2) -> None:
-    if shape != (n_rows,):
-        raise TracingError(
-            "loss must return one value for each row, of shape (n_rows,); "
-            f"got {name_of(loss)}, which returned shape {shape} for {n_rows} rows."
-        )
-
-
-def _is_plain_cross_entropy(loss: Any) -> bool:
-    """Return whether a loss is Keras' binary cross-entropy with its defaults."""
-    if isinstance(loss, keras.losses.Loss):
-        ignored = {"name": "", "reduction": ""}
-        default = keras.losses.BinaryCrossentropy().get_config() | ignored
-        is_default = loss.get_config() | ignored == default
-        return type(loss) is keras.losses.BinaryCrossentropy and is_default
-    return loss is keras.losses.binary_crossentropy

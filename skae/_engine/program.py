@@ -143,6 +143,8 @@ class Program:
         if spec.conditioned:
             specs["shift"] = tf.TensorSpec((spec.network.n_features,))
             specs["scale"] = tf.TensorSpec(())
+        if spec.objective.weighted:
+            specs["column_weights"] = tf.TensorSpec((spec.network.n_columns,))
         if random:
             steps = self.chunk_steps if self.jit else None
             specs["seeds"] = tf.TensorSpec((steps, 2), tf.int32)
@@ -150,11 +152,9 @@ class Program:
 
     @functools.cached_property
     def _compiled_train(self) -> Callable[..., Tensor]:
-        """The compiled `_train`.
-
-        It is a concrete function, because TensorFlow mistakes the first traces of several
-        ``tf.function`` of one method for retraces, and warns.
-        """
+        """The compiled `_train`."""
+        # It is a concrete function, because TensorFlow mistakes the first traces of several
+        # ``tf.function`` of one method for retraces, and warns.
         rates = tf.TensorSpec(self._specs()[1].shape[:1])
         extra = self._extra_specs(random=self.spec.network.is_random).values()
         return self._trace(self._train, *self._specs(), rates, N_STEPS, *extra)

@@ -41,7 +41,7 @@ class Fit(NamedTuple):
     ``errors`` are those of the reconstructions and ``spread`` those of the column means, which are
     ``means``; ``slopes`` are the factors that fit the reconstructions, whose means are
     ``output_means``, best to the rows.  ``closer`` says whether these factors lower the absolute
-    errors as well.
+    errors as well.  ``weights`` are those of the columns in the loss.
     """
 
     errors: Array
@@ -50,6 +50,7 @@ class Fit(NamedTuple):
     means: Array
     output_means: Array
     closer: Array
+    weights: Array
 
     @property
     def worse(self) -> Array:
@@ -59,7 +60,7 @@ class Fit(NamedTuple):
     @property
     def failed(self) -> bool:
         """Whether all columns together are reconstructed no better than by their means."""
-        return bool(self.errors.sum() >= self.spread.sum())
+        return bool(self.errors @ self.weights >= self.spread @ self.weights)
 
 
 def measure(network: Network, rows: Rows, n_rows: int) -> Fit:
@@ -81,7 +82,17 @@ def measure(network: Network, rows: Rows, n_rows: int) -> Fit:
     with np.errstate(divide="ignore", invalid="ignore"):
         slopes = np.where(variance > 0, weight @ (x * y) / variance, 0)
     closer = weight @ np.abs(y - slopes * x) < weight @ np.abs(targets - outputs)
-    return Fit(errors, spread, slopes, means, output_means, closer)
+    return Fit(errors, spread, slopes, means, output_means, closer, _weights(network))
+
+
+def _weights(network: Network) -> Array:
+    """Return the weight of each feature in the loss."""
+    of_columns = network.column_weights
+    return (
+        np.ones(network.spec.n_features)
+        if of_columns is None
+        else network.spec.by_feature(of_columns)
+    )
 
 
 def calibrate(network: Network, objective: Objective, rows: Rows) -> Network:
@@ -110,7 +121,8 @@ def calibrate(network: Network, objective: Objective, rows: Rows) -> Network:
         improved = [x.astype(np.float32) for x in last.fold_outputs(own, shifts, slopes)]
     if not all(np.isfinite(array).all() for array in improved):
         return network
-    return Network(spec, [*itertools.chain(*others), *improved], network.fallback)
+    weights = [*itertools.chain(*others), *improved]
+    return Network(spec, weights, network.fallback, column_weights=network.column_weights)
 
 
 def _corrections(output: Activation, objective: Objective, found: Fit) -> tuple[Array, Array]:
@@ -136,7 +148,7 @@ def warn_unless_converged(network: Network, rows: Rows, history: History) -> Non
     """
     found = measure(network, rows, SAMPLE)
     losses = history.get("val_loss", history["loss"])
-    if found.failed and found.spread.any():
+    if found.failed and (found.spread @ found.weights) > 0:
         problem = "reconstructs the rows no better than the means of their columns"
     elif _falls(losses):
         problem = f"still improved steeply when it ended: the loss is {losses[-1]:.3g}"

@@ -224,7 +224,7 @@ class BaseAutoencoder(
         -------
         scores : ndarray of shape (n_samples,)
             Minus the mean squared error over the known features of each row, in squared units of
-            X; see ``categorical_features`` for rows with categories.  At most 0; higher is better.
+            X; see ``feature_weights`` and ``categorical_features``.  At most 0; higher is better.
 
         Raises
         ------

@@ -1,7 +1,7 @@
 """`DenoisingAutoencoder`."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -103,6 +103,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         categorical_features: str | Sequence[str | int] | None = "from_dtype",
         min_frequency: float | None = None,
         handle_unknown: str = "ignore",
+        feature_weights: Sequence[float] | Mapping[str, float] | None = None,
         dropout: float = 0.0,
         alpha: float = 0.0,
         code_penalty: float = 0.0,
@@ -142,6 +143,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         self.categorical_features = categorical_features
         self.min_frequency = min_frequency
         self.handle_unknown = handle_unknown
+        self.feature_weights = feature_weights
         self.dropout = dropout
         self.alpha = alpha
         self.code_penalty = code_penalty

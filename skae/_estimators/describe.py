@@ -28,6 +28,7 @@ def describe(
     *,
     bounded: bool,
     table: Probabilities | None = None,
+    weighted: bool = False,
 ) -> ProgramSpec:
     """Make the spec of a fit's program: resolve "auto", and check loss, output and data together.
 
@@ -44,6 +45,8 @@ def describe(
         Whether "auto" stands for the choice for values in [0, 1].
     table : Probabilities, default=None
         The columns of a table with categories.
+    weighted : bool, default=False
+        Whether columns have different weights in the loss.
     """
     from skae._engine.tensorflow import check_settings, compute_dtype
 
@@ -59,6 +62,7 @@ def describe(
         options=_options("loss", routed),
         penalties=tuple(of for name, of in PENALTIES.items() if params[name]),
         shown_weight=float(params.get("shown_weight", 1)),
+        weighted=weighted,
     )
     objective.check(output, values)
     return ProgramSpec(

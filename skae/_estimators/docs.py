@@ -76,6 +76,16 @@ min_frequency : float or int, default=None
     as the most frequent of them: an int is a number of rows, and a float is a share of them.
 handle_unknown : {"ignore", "error"}, default="ignore"
     What a category means that `fit` did not see: an unknown value, or an error.
+feature_weights : array-like of shape (n_features,), dict or None, default=None
+    How much each column of X counts in the loss and in `score`, at least 0; None means once each.
+    A dict has weights by the names of the columns of a frame, and columns that it does not name
+    have the weight 1.  Losses and scores become weighted means over the columns.  Only ratios of
+    weights count: they are divided by their mean.  A column of categories has one weight.  A column
+    of weight 0 is an input only: nothing is learnt about its reconstruction.  With ``init="pca"``,
+    training starts at the linear network of lowest weighted squared error, but with
+    ``tied_weights`` at that of equal weights.  Weights need a loss that is a mean over the
+    features, and do not change ``metrics``.  Scores with different weights cannot be compared: give
+    a search over weights a ``scoring`` of its own.
 dropout : float, default=0
     Share of the values of each hidden layer that a training step sets to zero, in [0, 1).
     `transform` and the other methods use all values.

@@ -27,13 +27,14 @@ from skae._estimators.other_units import warn_of_lost_digits, warn_of_other_unit
 from skae._estimators.parameters import check_continues_tied, check_parameters
 from skae._estimators.routing import routed_parameters
 from skae._interop.keras_models import eager_fallback
-from skae._network.conditioning import Conditioning
 from skae._network.inference import Network
 from skae._network.tables import Probabilities
+from skae._objective.column_weights import column_weights
 from skae._process import check_not_forked, tensorflow_is_loaded
 from skae._rows.rows import Rows, ValueRange, split_rows
 from skae._tables.inputs import table_of
 from skae._training.checkpoint import Checkpoint
+from skae._training.condition import condition
 from skae._training.identity import fingerprint_fit
 from skae._training.plan import Plan, State, TrainResult, appended
 from skae._training.seeds import Stream, generator
@@ -42,10 +43,11 @@ from skae._training.watchers.early_stopping import EarlyStopping
 from skae._training.watchers.mlflow import mlflow_loggers
 from skae._training.watchers.progress import progress
 from skae._training.watchers.sklearn_callbacks import sklearn_callbacks, with_callbacks
-from skae._typing import Floats, History
+from skae._typing import Array, Floats, History
 
 if TYPE_CHECKING:
     from skae._interop.keras_callbacks import KerasCallbacks
+    from skae._tables.table import Table
 
 # early_stopping="auto" sets rows aside from this many: a tenth of fewer rows says little, and more
 # rows are hardly overfitted in 20 epochs.
@@ -127,7 +129,8 @@ def _describe_job(estimator: Any, data: Data, single_epoch: bool) -> Job:
     check_known(estimator, values)
     table = table_of(estimator)
     bounded = estimator._bounded if continues else table is None and values.fills_unit_interval()
-    spec = _describe(estimator, rows, values, bounded)
+    of_columns = _column_weights(estimator, table)
+    spec = _describe(estimator, rows, values, bounded, of_columns is not None)
     corruption = estimator._corruption(bounded, rows.targets is not None, estimator.n_features_in_)
     if table is not None:
         corruption = by_column(corruption, spec.network.table, table.order, len(table.columns))
@@ -138,8 +141,8 @@ def _describe_job(estimator: Any, data: Data, single_epoch: bool) -> Job:
     warn_of_lost_digits(rows)
     warn_of_other_units(rows, validation if data.X_val is not None else None)
     start = _start(estimator, spec, single_epoch) if continues else None
-    conditioning, start = _condition(spec, rows, start)
-    plan = dataclasses.replace(plan, conditioning=conditioning)
+    conditioning, start = condition(spec, rows, start)
+    plan = dataclasses.replace(plan, conditioning=conditioning, column_weights=of_columns)
     if checkpoint is not None:
         checkpoint.check_same_fit(fingerprint_fit(estimator, plan.seed, rows, validation, start))
     past = estimator.history_ if continues else {}
@@ -183,7 +186,8 @@ def _watchers(
 
 
 def _attributes(job: Job, weights: list[Floats], history: History) -> dict[str, Any]:
-    network = Network(job.spec.network, weights, eager_fallback)
+    of_columns = job.plan.column_weights
+    network = Network(job.spec.network, weights, eager_fallback, column_weights=of_columns)
     if not job.plan.single_epoch:
         network = calibrate(network, job.spec.objective, job.whole)
     conditioning = job.plan.conditioning
@@ -230,12 +234,23 @@ def _read_rows(estimator: Any, data: Data, continues: bool, single_epoch: bool) 
     return weighted_rows(estimator, X, X_clean, data.sample_weight)
 
 
-def _describe(estimator: Any, rows: Rows, values: ValueRange, bounded: bool) -> ProgramSpec:
+def _column_weights(estimator: Any, table: "Table | None") -> Array | None:
+    """Return the weights of the columns in the order of the network's outputs; None if equal."""
+    names = getattr(estimator, "feature_names_in_", None) if table is None else table.names
+    order = None if table is None else table.order
+    return column_weights(estimator.feature_weights, estimator.n_features_in_, names, order)
+
+
+def _describe(
+    estimator: Any, rows: Rows, values: ValueRange, bounded: bool, weighted: bool
+) -> ProgramSpec:
     shape = len(rows.index), rows.inputs.shape[1]
     routed = routed_parameters(estimator)
     table = table_of(estimator)
     layer = None if table is None else Probabilities(*table.layout)
-    return describe(vars(estimator), routed, shape, values, bounded=bounded, table=layer)
+    return describe(
+        vars(estimator), routed, shape, values, bounded=bounded, table=layer, weighted=weighted
+    )
 
 
 def _seed(estimator: Any, checkpoint: Checkpoint | None) -> int:
@@ -314,28 +329,6 @@ def _start(estimator: Any, spec: ProgramSpec, single_epoch: bool) -> State:
     if single_epoch and estimator._state is not None:
         return estimator._state
     return State(list(estimator._network.weights), n_epochs=estimator.n_iter_, scale=scale)
-
-
-def _condition(
-    spec: ProgramSpec, rows: Rows, start: State | None
-) -> tuple[Conditioning | None, State | None]:
-    """Return shift and scale of a fit, and the state to continue from with weights to match."""
-    degree = spec.objective.degree or 0
-    if start is not None and start.shift is not None:
-        earlier = Conditioning(start.shift, start.scale, degree)
-        if spec.conditioned:
-            return earlier, start
-        start = dataclasses.replace(
-            start, weights=earlier.fold(spec.network, start.weights), shift=None
-        )
-    if not spec.conditioned:
-        return None, start
-    conditioning = Conditioning.of(rows, degree)
-    if start is not None:
-        if spec.tied:  # the kernels are transposes for rows of this scale
-            conditioning = dataclasses.replace(conditioning, scale=start.scale)
-        start = dataclasses.replace(start, weights=conditioning.unfold(spec.network, start.weights))
-    return conditioning, start
 
 
 def _keras_callbacks(estimator: Any, spec: ProgramSpec) -> "KerasCallbacks | None":

@@ -19,6 +19,7 @@ from skae._estimators.routing import routed_parameters
 from skae._hints import did_you_mean
 from skae._interop.pickling import check_available
 from skae._network.features import FEATURES, determine_code
+from skae._objective.column_weights import check_column_weights
 from skae._training.schedules import SCHEDULES
 
 
@@ -51,6 +52,7 @@ def _check_network(estimator: Any) -> None:
     _check_tied(estimator)
     _check_missing(estimator)
     _check_categories(estimator)
+    check_column_weights(estimator.feature_weights)
     check_number("dropout", estimator.dropout, low=0, high=1, below=True)
     check_number("alpha", estimator.alpha, low=0)
     check_number("code_penalty", estimator.code_penalty, low=0)

@@ -1,7 +1,7 @@
 """Reading a user's Keras models: their network, and parameters of an estimator."""
 
 import warnings
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from skae._network.inference import Network
 from skae._network.layers import Shortcut
 from skae._network.spec import NetworkSpec, dense_chain, with_shortcut
 from skae._network.tables import Gaps
+from skae._objective.column_weights import NAME, column_weights
 from skae._typing import Activation, Array
 
 layers = keras.layers
@@ -32,7 +33,9 @@ ACTIVATION_LAYERS: dict[str, dict[str, Any]] = {
 TOLERANCE = 2e-2
 
 
-def read(encoder: Any, decoder: Any, given: Collection[str] = ()) -> tuple[Network, dict[str, Any]]:
+def read(
+    encoder: Any, decoder: Any, given: Mapping[str, Any] | None = None
+) -> tuple[Network, dict[str, Any]]:
     """Return the network in an encoder and a decoder, and parameters that describe it.
 
     The parameters cannot describe hidden layers of different activations, nor a linear path beside
@@ -50,6 +53,7 @@ def read(encoder: Any, decoder: Any, given: Collection[str] = ()) -> tuple[Netwo
         If a layer has a regularizer, a constraint, noise or frozen weights, and no parameter has
         this effect.
     """
+    given = given or {}
     halves = _read_half("encoder", encoder), _read_half("decoder", decoder)
     _check_sizes(*halves)
     found = training_parameters(halves)
@@ -62,6 +66,8 @@ def read(encoder: Any, decoder: Any, given: Collection[str] = ()) -> tuple[Netwo
         )
     found = {name: value for name, value in found.items() if name not in given}
     network = _network(halves, found.get("dropout", 0.0))
+    n_features = network.spec.n_features
+    network.column_weights = column_weights(given.get(NAME), n_features, names=None)
     _check_outputs("encoder", encoder, network.encode, network.spec.has_gaps)
     _check_outputs("decoder", decoder, network.decode)
     return network, _network_parameters(network.spec) | found

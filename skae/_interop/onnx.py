@@ -9,8 +9,8 @@ import numpy as np
 from skae._interop.onnx_tables import add_probabilities, add_table, check_method
 from skae._network.activations import ACTIVATIONS
 from skae._network.features import decoding, select
+from skae._network.inference import Network
 from skae._network.layers import Dense, Dropout, Layer, Shortcut
-from skae._network.spec import NetworkSpec
 from skae._network.tables import Gaps, Probabilities
 from skae._tables.inputs import table_of
 from skae._typing import Activation, Array
@@ -153,20 +153,23 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
     if method == "transform":
         h = graph.join(select(graph.kept, features))
     if method == "score_samples":
-        h = _scores(graph, graph.Sub(h, rows), network.spec, dtype)
+        h = _scores(graph, graph.Sub(h, rows), network, dtype)
     graph.Identity(h, output_names=operator.outputs).add_to(scope, container)
 
 
-def _scores(graph: Graph, errors: Any, spec: NetworkSpec, dtype: np.dtype[Any]) -> Any:
+def _scores(graph: Graph, errors: Any, network: Network, dtype: np.dtype[Any]) -> Any:
     """Add the nodes of minus the mean squared error over the known values of each row."""
-    n_features = spec.n_features
-    if not spec.has_gaps:
-        return graph.MatMul(graph.Mul(errors, errors), np.full(n_features, -1 / n_features, dtype))
-    unknown, ones = graph.IsNaN(errors), np.ones(n_features, dtype)
+    n_features, weights = network.spec.n_features, network.column_weights
+    weights = np.ones(n_features, dtype) if weights is None else weights.astype(dtype)
+    if not network.spec.has_gaps:
+        return graph.MatMul(graph.Mul(errors, errors), -weights / n_features)
+    unknown = graph.IsNaN(errors)
     errors = graph.Where(unknown, np.zeros(1, dtype), errors)
-    n_known = graph.MatMul(graph.cast(graph.Not(unknown), dtype), ones)
-    squares = graph.MatMul(graph.Mul(errors, errors), -ones)
-    return graph.Div(squares, graph.Max(n_known, np.ones(1, dtype)))
+    n_known = graph.MatMul(graph.cast(graph.Not(unknown), dtype), weights)
+    squares = graph.MatMul(graph.Mul(errors, errors), -weights)
+    # Without a known value the sum is zero: the smallest weight there is may divide it.
+    least = np.full(1, weights[weights > 0].min(), dtype)
+    return graph.Div(squares, graph.Max(n_known, least))
 
 
 def add_chain(

@@ -173,6 +173,7 @@ def _pack_network(network: Network, params: Values) -> tuple[Values, Values]:
         "layers": layers,
         "n_encoder_layers": network.spec.n_encoder_layers,
         "weights": list(network.weights),
+        "column_weights": network.column_weights,
     }
     return packed, own
 
@@ -201,11 +202,15 @@ def _unpack_network(packed: Values, attributes: Values) -> Network:
         layers = tuple(_unpack_layer(values, attributes) for values in packed["layers"])
         spec, weights = NetworkSpec(layers, packed["n_encoder_layers"]), packed["weights"]
         shapes = [array.shape for array in weights]
+        column_weights = packed.get("column_weights")  # older versions did not write it
+        n_columns = spec.n_columns if column_weights is None else len(column_weights)
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"{WRONG_FILE}it does not describe a network ({error!r}).") from error
     if shapes != spec.shapes:
         raise ValueError(f"{WRONG_FILE}its layers need weights of {spec.shapes}; got {shapes}.")
-    return Network(spec, weights, eager_fallback)
+    if n_columns != spec.n_columns:
+        raise ValueError(f"{WRONG_FILE}{spec.n_columns} columns have {n_columns} weights.")
+    return Network(spec, weights, eager_fallback, column_weights=column_weights)
 
 
 def _unpack_layer(values: Values, attributes: Values) -> Layer:

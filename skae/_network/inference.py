@@ -16,7 +16,7 @@ from skae._network.features import FEATURES, decoding, n_features_out, select
 from skae._network.layers import Check, NumpyForm
 from skae._network.spec import NetworkSpec
 from skae._rows.dtypes import output_dtype
-from skae._rows.finite import check_finite, check_results, is_finite
+from skae._rows.finite import check_finite, check_results, is_finite, weighted_means
 from skae._rows.output import write_blocks
 from skae._typing import Activation, Array, Matrix
 
@@ -46,6 +46,8 @@ class Network:
         Function that returns an activation without a NumPy form as a function of an array.
     block_bytes : int, default=2**23
         Rows go through the layers in blocks, and the widest layer of a block takes this many bytes.
+    column_weights : ndarray of shape (n_columns,), default=None
+        Weights of the columns in `scores`; None means equal weights.
     """
 
     def __init__(
@@ -54,11 +56,13 @@ class Network:
         weights: Sequence[Array],
         fallback: Callable[[Activation], Callable[[Array], Array]],
         block_bytes: int = BLOCK_BYTES,
+        column_weights: Array | None = None,
     ) -> None:
         self.spec = spec
         self.weights = tuple(weights)
         self.fallback = fallback
         self.block_bytes = block_bytes
+        self.column_weights = column_weights
         self._bound: dict[np.dtype[Any], dict[str, Steps]] = {}
 
     def encode(self, X: Matrix, out: Any = None, features: str = "code") -> Any:
@@ -90,8 +94,9 @@ class Network:
     def scores(self, X: Matrix, out: Any = None, dtype: np.dtype[Any] | None = None) -> Any:
         """Return minus the mean squared error of each row's reconstruction, shape (n_samples,).
 
-        Unknown values do not count.  A row without any value has the score 0.  The scores of tables
-        with categories are minus the means of `Probabilities.errors`.
+        Columns have their weights in the mean.  Unknown values do not count.  A row without any
+        value has the score 0.  The scores of tables with categories are minus the means of
+        `Probabilities.errors`.
         """
         dtype = dtype or output_dtype(X)
         return write_blocks(self._score_blocks(X, dtype), X.shape[:1], dtype, out, X)
@@ -107,10 +112,10 @@ class Network:
     def _scores(self, rows: Array, outputs: Array) -> Array:
         table = self.spec.table
         if table is not None:
-            errors = table.errors(rows, outputs)
-            n_known = np.maximum((~np.isnan(errors)).sum(axis=1), 1)
-            return -(np.nansum(errors, axis=1) / n_known).astype(outputs.dtype)
+            return -weighted_means(table.errors(rows, outputs), self.column_weights)
         np.subtract(outputs, rows, out=outputs)
+        if self.column_weights is not None:
+            return -weighted_means(outputs**2, self.column_weights)
         n_known = self._count_known(outputs)
         scores: Array = np.einsum("ij,ij->i", outputs, outputs) / -n_known
         return scores

@@ -5,8 +5,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import numpy as np
+
 from skae._network.layers import Dense, Dropout, Layer, Shortcut, Trained, by_layer, trained
 from skae._network.tables import Gaps, Probabilities
+from skae._typing import Array
 
 T = TypeVar("T")
 
@@ -46,6 +49,15 @@ class NetworkSpec:
         """The layer that knows the columns of a table with categories; None for other rows."""
         last = self.layers[-1]
         return last if isinstance(last, Probabilities) else None
+
+    @property
+    def n_columns(self) -> int:
+        """Number of columns that are compared: the one-hot columns of a category count as one."""
+        return self.n_features if self.table is None else self.table.n_columns
+
+    def by_feature(self, of_columns: Array) -> Array:
+        """Return a value for each feature, from a value for each column that is compared."""
+        return of_columns if self.table is None else np.repeat(of_columns, self.table.widths)
 
     @property
     def output_place(self) -> int:

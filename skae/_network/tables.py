@@ -115,8 +115,13 @@ class Probabilities:
         return self.n_plain + len(self.sizes)
 
     @property
+    def widths(self) -> list[int]:
+        """Number of columns that each column of the table takes in the matrix."""
+        return [*[1] * self.n_plain, *self.sizes]
+
+    @property
     def n_inputs(self) -> int:
-        return self.n_plain + sum(self.sizes)
+        return sum(self.widths)
 
     @property
     def n_outputs(self) -> int:

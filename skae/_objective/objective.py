@@ -45,12 +45,15 @@ class Objective:
         The penalties.
     shown_weight : float, default=1
         Weight of a value that the network is shown, next to one that a corruption hides as NaN.
+    weighted : bool, default=False
+        Whether columns have weights, which are an argument of the compiled program, too.
     """
 
     loss: Hashable
     options: tuple[tuple[str, Hashable], ...] = ()
     penalties: tuple[Penalty, ...] = ()
     shown_weight: float = 1.0
+    weighted: bool = False
 
     @property
     def is_cross_entropy(self) -> bool:

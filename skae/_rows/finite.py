@@ -163,3 +163,22 @@ def means_of_known(rows: Array, weight: Array | None = None) -> Array:
     total = np.maximum(counts @ known, np.finfo(np.float64).tiny)
     means: Array = counts @ np.where(known, rows, 0) / total
     return means
+
+
+def weighted_means(errors: Array, weights: Array | None) -> Array:
+    """Return the weighted mean of each row of errors that are not NaN; zero for a row without any.
+
+    Parameters
+    ----------
+    errors : ndarray of shape (n_rows, n_columns)
+        The errors.
+    weights : ndarray of shape (n_columns,) or None
+        The weights of the columns; None means equal weights.
+    """
+    weights = np.ones(errors.shape[1]) if weights is None else weights
+    known = ~np.isnan(errors)
+    with np.errstate(invalid="ignore"):
+        total = np.where(known & (weights > 0), errors * weights, 0).sum(axis=1)
+    n_known = known @ weights
+    means: Array = total / np.where(n_known > 0, n_known, 1)
+    return means.astype(errors.dtype, copy=False)

@@ -22,6 +22,8 @@ MAX_VALUES = 1 << 25  # as many as the buffer that shuffles a source
 MANY_VALUES = 1 << 22
 # Components with a smaller share of the largest variance are rounding errors.
 SMALLEST_SHARE = 1e-6
+# A column's axes are divided by the root of its weight, which must not enlarge rounding errors.
+SMALLEST_ROOT = 1e-6
 
 
 class Sample(NamedTuple):
@@ -51,11 +53,16 @@ class Sample(NamedTuple):
 
 
 class Components(NamedTuple):
-    """Principal components: ``axes`` of shape (n, n_features), and the standard deviations."""
+    """Principal components: ``axes`` of shape (n, n_features), and the standard deviations.
+
+    The scores of centred rows are their products with ``projections``, which have the shape of the
+    axes; rows are sums of scores times axes.  Without weights of columns, both are the same.
+    """
 
     mean: Array
     axes: Array
     deviations: Array
+    projections: Array
 
 
 def draw_sample(rows: Rows, plan: Plan, n_components: int, *, dense: bool) -> Sample:
@@ -117,8 +124,32 @@ def _sparse_sample(X: Matrix, plan: Plan) -> Sample:
     return Sample(X, X, np.ones(X.shape[0]), shift / scale)
 
 
-def components(sample: Sample, n_components: int, seed: int) -> Components:
-    """Compute the principal components of the rows to reconstruct, with the weights of the rows."""
+def components(
+    sample: Sample, n_components: int, seed: int, column_weights: Array | None = None
+) -> Components:
+    """Compute the principal components of the rows to reconstruct, with the weights of the rows.
+
+    Those with weights of columns are the components of columns times the roots of these weights:
+    no linear network has a lower weighted squared error.  Columns that hardly count have axes of
+    zero, so that they are reconstructed as their means.
+    """
+    roots = None if column_weights is None else np.sqrt(column_weights)
+    pca = _plain_components(sample if roots is None else _times(sample, roots), n_components, seed)
+    if roots is None:
+        return pca
+    divisors = np.where(roots > SMALLEST_ROOT, roots, np.inf)
+    return Components(sample.mean(), pca.axes / divisors, pca.deviations, pca.axes * roots)
+
+
+def _times(sample: Sample, factors: Array) -> Sample:
+    """Return a sample whose targets are multiplied by a factor for each column."""
+    if sparse.issparse(sample.targets):
+        targets = (sample.targets @ sparse.diags_array(factors)).tocsr()
+        return sample._replace(inputs=targets, targets=targets, shift=sample.shift * factors)
+    return sample._replace(targets=sample.targets * factors)
+
+
+def _plain_components(sample: Sample, n_components: int, seed: int) -> Components:
     n = min(n_components, *sample.targets.shape)
     state = int(generator(seed, Stream.START, 1).integers(1 << 31))
     # a single row, no variance, or values whose squares overflow: then the first loss does, too
@@ -127,7 +158,8 @@ def components(sample: Sample, n_components: int, seed: int) -> Components:
         pca = _dense_pca(sample, n, state) if pca is None else pca
     variances = pca.explained_variance_
     is_real = variances > max(SMALLEST_SHARE * variances[0], np.finfo(np.float32).tiny)
-    return Components(sample.mean(), pca.components_[is_real], np.sqrt(variances[is_real]))
+    axes = pca.components_[is_real]
+    return Components(sample.mean(), axes, np.sqrt(variances[is_real]), axes)
 
 
 def _sparse_pca(sample: Sample, n_components: int, random_state: int) -> Any:

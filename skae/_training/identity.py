@@ -85,6 +85,8 @@ def _checksum(arrays: Iterable[Array]) -> str:
 
 def describe_value(value: Any) -> Any:
     """Describe a value so that another process can tell whether it has the same value."""
+    if hasattr(value, "to_list"):  # a column of a frame
+        value = value.to_list()
     if isinstance(value, list | tuple | range):
         return list(map(describe_value, value))
     if isinstance(value, dict):

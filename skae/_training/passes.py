@@ -41,9 +41,11 @@ class Pass:
         self.n_steps = lease.program.spec.n_steps(len(rows.index))
         self.total_weight = rows.total_weight
         self.values, self.loss_factor = Values(plan.strengths), 1.0
+        if plan.column_weights is not None:
+            self.values = self.values._replace(column_weights=plan.column_weights)
         if plan.conditioning is not None:
-            shift, scale = plan.conditioning.shift, plan.conditioning.scale
-            self.values = Values(plan.strengths, shift, scale)
+            shift, scale = plan.conditioning.map
+            self.values = self.values._replace(shift=shift, scale=scale)
             self.loss_factor = plan.conditioning.loss_factor
         self.feeder = make_feeder(lease.program, rows, plan.corruption, limits, epochs_at_once)
 

@@ -37,6 +37,8 @@ class Plan:
         schedule is not known.
     init : {"random", "pca"}, default="random"
         Where the weights of a new network start.
+    column_weights : ndarray of shape (n_columns,) or None, default=None
+        Weights of the columns in the loss, with a mean of one; None means equal weights.
     """
 
     epochs: int
@@ -49,6 +51,7 @@ class Plan:
     conditioning: Conditioning | None = None
     single_epoch: bool = False
     init: str = "random"
+    column_weights: Array | None = None
 
 
 @dataclass(frozen=True)

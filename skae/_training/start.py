@@ -106,7 +106,11 @@ def _started_at_pca(
     is_logistic = _is_logistic(network)
     if network.has_gaps:
         sample = _filled(sample)
-    pca = components(sample, network.n_components, plan.seed)
+    # With tied weights, the kernel of the decoder would have to be divided by the weights of the
+    # columns, and that of the encoder multiplied by them.  So this start ignores these weights.
+    of_columns = None if spec.tied else plan.column_weights
+    of_features = None if of_columns is None else network.by_feature(of_columns)
+    pca = components(sample, network.n_components, plan.seed, of_features)
     if not pca.deviations.max(initial=0) < LARGEST_DEVIATION:
         return tie(network, weights) if spec.tied else list(weights)
     if spec.tied:
@@ -116,7 +120,7 @@ def _started_at_pca(
     code = network.n_encoder_layers - 1
     kernel, bias = _linear_part(network.layers[code], own[code])
     kernel = kernel[: network.n_features]  # without the weights of `Gaps`
-    kernel[:, :n] = pca.axes.T / pca.deviations
+    kernel[:, :n] = pca.projections.T / pca.deviations
     bias[:n] = -sample.input_mean() @ kernel[:, :n]
     codes = sample.inputs @ kernel + bias if is_logistic else None
     kernel, bias = _linear_part(network.layers[last], own[last])

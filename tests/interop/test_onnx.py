@@ -109,6 +109,20 @@ def test_dropout_is_not_converted(method, dtype, make_autoencoder, X):
     assert_allclose(run(model, rows), getattr(estimator, method)(rows), rtol=1e-5, atol=1e-5)
 
 
+@each_dtype
+@pytest.mark.parametrize("gaps", [False, True])
+def test_scores_have_feature_weights(gaps, dtype, make_autoencoder, X):
+    weights = np.random.default_rng(0).integers(0, 3, X.shape[1])
+    rows = X.astype(dtype)
+    if gaps:
+        rows[::3, 5:40] = np.nan
+        rows[0] = np.nan
+    params = {"feature_weights": weights, "missing_values": "mask" if gaps else "error"}
+    estimator = make_autoencoder(epochs=1, **params).fit(rows)
+    model = skl2onnx.to_onnx(estimator, rows[:1], options={"method": "score_samples"})
+    assert_allclose(run(model, rows), estimator.score_samples(rows), rtol=1e-4, atol=1e-6)
+
+
 def test_hooks_are_hidden(fitted):
     """Users do not see the methods that skl2onnx looks up."""
     estimator = fitted[DeepAutoencoder]
