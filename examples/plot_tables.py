@@ -15,7 +15,12 @@ back, without gaps.
 import numpy as np
 from matplotlib import pyplot as plt
 
-from skae import DeepAutoencoder, DenoisingAutoencoder, MaskingNoise
+from skae import (
+    DeepAutoencoder,
+    DenoisingAutoencoder,
+    MaskingNoise,
+    ReconstructionDisplay,
+)
 from skae.datasets import load_penguins
 
 penguins = load_penguins()
@@ -38,6 +43,14 @@ for ax, label in zip(axes, (species, X["sex"]), strict=True):
         ax.scatter(*codes[label == value].T, s=12, label=value)
     ax.set(title=label.name, xlabel="code 1", ylabel="code 2")
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3)
+
+# %%
+# Rows and their reconstructions
+# ------------------------------
+# Each column is a line, and each row has its values beside those that come
+# back from two codes.  The darker a cell, the larger its error; blue values
+# stand where the row has none.
+ReconstructionDisplay.from_estimator(autoencoder, X, rows=[0, 8, 200, 300])
 
 # %%
 # Fill the gaps

@@ -1,12 +1,11 @@
 """Rows, their codes and their reconstructions."""
 
-from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skae._checks import check_number, is_auto
+from skae._checks import is_auto
 from skae._plot.panels import (
     CHART_WIDTH,
     IMAGE_WIDTH,
@@ -18,19 +17,25 @@ from skae._plot.panels import (
     make_panels,
     near_square,
 )
+from skae._plot.rows import check_same_shape, row_labels, select_rows
 from skae._plot.style import check_image_shape, to_dense
-from skae._typing import Array
+from skae._plot.table import draw_table, is_table, read_cells, spreads_of
 
 
 class ReconstructionDisplay:
     """Rows, their codes and their reconstructions, with a column of panels for each row.
+
+    Rows of a table with categories or booleans are drawn as text instead: each column of the table
+    is a line, which has the value and the reconstruction of each row.  The darker the background of
+    a reconstruction, the larger its error.  Another category is bold, and has its probability
+    beside it; values for gaps are blue.  Codes are not drawn.
 
     It is recommended to use `from_estimator` or `from_predictions`.  All parameters are stored
     as attributes.
 
     Parameters
     ----------
-    originals : array-like of shape (n_samples, n_features)
+    originals : {array-like, frame} of shape (n_samples, n_features)
         The rows.
     reconstructions : array-like of shape (n_samples, n_features)
         The reconstruction of each row.
@@ -45,6 +50,14 @@ class ReconstructionDisplay:
         Height and width of the image of a code.  None draws bars.  "auto" draws the rectangle
         closest to a square; it draws bars if that rectangle is more than four times as wide as
         high, or if ``image_shape`` is None.
+    probabilities : dict of str to ndarray of shape (n_samples, n_categories), default=None
+        Probabilities of the reconstructed categories, as `DeepAutoencoder.reconstruct_proba`
+        returns them.  None draws none.  Only used for tables.
+    spreads : dict of str to float, default=None
+        The error of each column of numbers that has the darkest background; None means the standard
+        deviations of the originals.  Only used for tables.
+    row_labels : list of str, default=None
+        A title for each row of a table.  None means the index of a pandas frame, or numbers.
 
     Attributes
     ----------
@@ -55,7 +68,8 @@ class ReconstructionDisplay:
     axes_ : ndarray of matplotlib.axes.Axes of shape (n_kinds, n_samples)
         The panels.  If rows are images, the originals, the corrupted rows, the codes and the
         reconstructions have a row of panels each; corrupted rows and codes are optional.  If
-        rows are lines, all rows share the first row of panels, and the codes have the second.
+        rows are lines, all rows share the first row of panels, and the codes have the second.  A
+        table has one panel, which is ``ax_``.
 
     See Also
     --------
@@ -83,6 +97,9 @@ class ReconstructionDisplay:
         corrupted: Any = None,
         image_shape: tuple[int, ...] | None = None,
         code_shape: Any = "auto",
+        probabilities: Any = None,
+        spreads: Any = None,
+        row_labels: Any = None,
     ) -> None:
         self.originals = originals
         self.reconstructions = reconstructions
@@ -90,6 +107,9 @@ class ReconstructionDisplay:
         self.corrupted = corrupted
         self.image_shape = image_shape
         self.code_shape = code_shape
+        self.probabilities = probabilities
+        self.spreads = spreads
+        self.row_labels = row_labels
 
     @classmethod
     def from_estimator(
@@ -98,7 +118,7 @@ class ReconstructionDisplay:
         X: Any,
         *,
         X_corrupted: Any = None,
-        rows: Any = 10,
+        rows: Any = "auto",
         image_shape: tuple[int, ...] | None = None,
         code_shape: Any = "auto",
         ax: Any = None,
@@ -110,12 +130,14 @@ class ReconstructionDisplay:
         estimator : estimator
             Fitted, with ``transform`` and ``inverse_transform``: an autoencoder, a pipeline
             that ends with one, or `sklearn.decomposition.PCA`.
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
             The originals.
-        X_corrupted : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
+        X_corrupted : {array-like, sparse matrix, frame} of shape (n_samples, n_features), \
+                default=None
             Noisy versions of the rows of X.  They are encoded instead of X.
-        rows : int or array-like of int, default=10
-            Rows of X to draw: the number of rows, counted from the first, or their indices.
+        rows : int, array-like of int or "auto", default="auto"
+            Rows of X to draw: the number of rows, counted from the first, or their indices.  "auto"
+            draws 10 rows, or 4 of a table with categories.
         image_shape : tuple of int, default=None
             Height and width of the image in a row, such as ``(28, 28)``, or height, width and
             number of colour channels (1, 3 or 4).  None draws rows as lines over the features.
@@ -137,10 +159,22 @@ class ReconstructionDisplay:
         """
         check_is_fitted(estimator)
         if X_corrupted is not None:
-            _check_same_shape("X_corrupted", X_corrupted, X)
-        originals = _select_rows(X, rows)
-        encoded = originals if X_corrupted is None else _select_rows(X_corrupted, rows)
+            check_same_shape("X_corrupted", X_corrupted, X)
+        originals = select_rows(X, rows)
+        encoded = originals if X_corrupted is None else select_rows(X_corrupted, rows)
         codes = estimator.transform(encoded)
+        if is_table(X):
+            find = getattr(estimator, "reconstruct_proba", None)
+            display = cls(
+                originals,
+                estimator.inverse_transform(codes),
+                corrupted=None if X_corrupted is None else encoded,
+                image_shape=image_shape,
+                probabilities=None if find is None else find(encoded),
+                spreads=spreads_of(X),
+                row_labels=row_labels(X, rows),
+            )
+            return display.plot(ax=ax)
         display = cls(
             to_dense(originals),
             to_dense(estimator.inverse_transform(codes)),
@@ -159,7 +193,7 @@ class ReconstructionDisplay:
         *,
         codes: Any = None,
         X_corrupted: Any = None,
-        rows: Any = 10,
+        rows: Any = "auto",
         image_shape: tuple[int, ...] | None = None,
         code_shape: Any = "auto",
         ax: Any = None,
@@ -168,9 +202,9 @@ class ReconstructionDisplay:
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
             The originals.
-        X_reconstructed : {array-like, sparse matrix} of shape (n_samples, n_features)
+        X_reconstructed : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
             The reconstruction of each row of X.
         codes : array-like of shape (n_samples, n_components), default=None
             The code of each row.  None draws no codes.
@@ -190,14 +224,24 @@ class ReconstructionDisplay:
             If the arrays differ in their shapes, or if ``image_shape`` or ``code_shape`` does
             not fit the rows or the codes.
         """
-        _check_same_shape("X_reconstructed", X_reconstructed, X)
+        check_same_shape("X_reconstructed", X_reconstructed, X)
         if X_corrupted is not None:
-            _check_same_shape("X_corrupted", X_corrupted, X)
+            check_same_shape("X_corrupted", X_corrupted, X)
+        if is_table(X):
+            display = cls(
+                select_rows(X, rows),
+                select_rows(X_reconstructed, rows),
+                corrupted=None if X_corrupted is None else select_rows(X_corrupted, rows),
+                image_shape=image_shape,
+                spreads=spreads_of(X),
+                row_labels=row_labels(X, rows),
+            )
+            return display.plot(ax=ax)
         display = cls(
-            to_dense(_select_rows(X, rows)),
-            to_dense(_select_rows(X_reconstructed, rows)),
-            codes=None if codes is None else to_dense(_select_rows(codes, rows)),
-            corrupted=None if X_corrupted is None else to_dense(_select_rows(X_corrupted, rows)),
+            to_dense(select_rows(X, rows)),
+            to_dense(select_rows(X_reconstructed, rows)),
+            codes=None if codes is None else to_dense(select_rows(codes, rows)),
+            corrupted=None if X_corrupted is None else to_dense(select_rows(X_corrupted, rows)),
             image_shape=image_shape,
             code_shape=code_shape,
         )
@@ -221,6 +265,8 @@ class ReconstructionDisplay:
         ValueError
             If ``image_shape`` or ``code_shape`` does not fit the rows or the codes.
         """
+        if is_table(self.originals):
+            return self._plot_table(ax)
         self._check_shapes()
         if self.image_shape is None:
             strips, width = self._chart_strips(), CHART_WIDTH
@@ -236,6 +282,29 @@ class ReconstructionDisplay:
             self.ax_.legend(
                 handles=handles, loc="upper right", ncols=3, frameon=False, borderaxespad=0
             )
+        return self
+
+    def _plot_table(self, ax: Any) -> Self:
+        if self.image_shape is not None:
+            raise ValueError(
+                "image_shape is for rows of numbers, but X has categories or booleans: leave it "
+                f"out; got {self.image_shape!r}."
+            )
+        noisy = [] if self.corrupted is None else [("noisy", self.corrupted)]
+        result = (self._result_label, self.reconstructions)
+        versions = dict([("original", self.originals), *noisy, result])
+        spreads = spreads_of(self.originals) if self.spreads is None else self.spreads
+        cells = read_cells([*versions.values()], self.probabilities or {}, spreads)
+        n_columns = np.shape(self.originals)[1]
+        title = "darker: larger error; bold: another category"
+        if any(column.has_gaps for column in cells):
+            title += "; blue: instead of a missing value"
+        if len(cells) < n_columns:
+            title = f"{len(cells)} of {n_columns} columns, those with the largest errors; {title}"
+        labels = self.row_labels or row_labels(self.originals, len(self.originals))
+        self.ax_ = draw_table(ax, cells, [*versions], title, labels)
+        self.figure_ = self.ax_.figure
+        self.axes_ = np.array([[self.ax_]])
         return self
 
     def _check_shapes(self) -> None:
@@ -279,36 +348,3 @@ class ReconstructionDisplay:
     @property
     def _result_label(self) -> str:
         return "reconstruction" if self.corrupted is None else "denoised"
-
-
-def _select_rows(X: Any, rows: Any) -> Any:
-    """Select rows of a table and keep its type; a list becomes an array."""
-    index = _row_numbers(rows, np.shape(X)[0])
-    if hasattr(X, "iloc"):
-        return X.iloc[index]
-    return X[index] if hasattr(X, "shape") else np.asarray(X)[index]
-
-
-def _row_numbers(rows: Any, n_samples: int) -> Array:
-    """Return the numbers of the rows to draw."""
-    if np.ndim(rows) == 0:
-        check_number("rows", rows, low=1, kind=Integral)
-        return np.arange(min(rows, n_samples))
-    index = np.asarray(rows)
-    if index.dtype == bool and index.shape == (n_samples,):
-        index = np.flatnonzero(index)
-    if index.ndim != 1 or not len(index) or index.dtype.kind not in "iu":
-        raise TypeError(
-            f"rows must be a positive integer, or a list of the numbers of rows; got {rows!r}."
-        )
-    if index.min() < -n_samples or index.max() >= n_samples:
-        raise ValueError(f"rows must be numbers of the {n_samples} rows of X; got {rows!r}.")
-    return index
-
-
-def _check_same_shape(name: str, rows: Any, X: Any) -> None:
-    if np.shape(rows) != np.shape(X):
-        raise ValueError(
-            f"{name} must have a row for each row of X and the same shape, {np.shape(X)}; got "
-            f"shape {np.shape(rows)}."
-        )

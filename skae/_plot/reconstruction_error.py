@@ -169,7 +169,9 @@ class ReconstructionErrorDisplay:
         if self.threshold is not None:
             label = f"threshold: {self.threshold:#.3g}"
             self.ax_.axvline(self.threshold, color=GREY, linestyle="--", label=label)
-        self.ax_.set(xlabel="reconstruction error (mean square)", ylabel="share of the rows")
+        self.ax_.set(
+            xlabel="reconstruction error (mean over the columns)", ylabel="share of the rows"
+        )
         if y is not None or self.threshold is not None:
             self.ax_.legend(frameon=False)
         return self

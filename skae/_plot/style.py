@@ -52,9 +52,8 @@ def to_dense(rows: Any) -> Array:
     dense = rows.toarray() if hasattr(rows, "toarray") else np.asarray(rows)
     if dense.dtype.kind in "OUS":
         raise ValueError(
-            f"The display draws rows of numbers; got dtype {dense.dtype}. Rows with categories "
-            "cannot be drawn: pass their columns of numbers, or draw their codes "
-            "(LatentSpaceDisplay)."
+            f"The display draws arrays of numbers; got dtype {dense.dtype}. Pass rows with "
+            "categories as a frame, such as one of pandas."
         )
     return dense
 
