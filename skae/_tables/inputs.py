@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -65,11 +66,13 @@ def encode(
 
     ``handle_unknown`` is needed if the estimator does not have it as a parameter.
     """
-    if name == "X":
-        validate_data(estimator, X, reset=reset, skip_check_array=True)
     if isinstance(X, Encoded):
         matrix = X.matrix
+        if reset:
+            _take_names(estimator, X.table)
     else:
+        if name == "X":
+            validate_data(estimator, X, reset=reset, skip_check_array=True)
         refuse_unreadable(name, X)
         matrix = table.encode(X, handle_unknown or estimator.handle_unknown, gaps=gaps, name=name)
     check_array(
@@ -82,6 +85,15 @@ def encode(
     )
     check_finite(name, matrix, gaps=gaps)  # for NaN of types that a column does not know as missing
     return matrix
+
+
+def _take_names(estimator: Any, table: "Table") -> None:
+    """Set what `validate_data` learns from a frame, so that the estimator takes frames, too."""
+    from skae._tables.frames import ARRAY
+
+    estimator.n_features_in_ = len(table.columns)
+    if table.library != ARRAY:
+        estimator.feature_names_in_ = np.array(table.names, dtype=object)
 
 
 def restore(estimator: Any, outputs: Array, X: Any) -> Any:

@@ -457,7 +457,6 @@ def test_deep_autoencoder_fills_tables():
     check_filled(imputer.fit_transform(X), X)
 
 
-@pytest.mark.filterwarnings("ignore:X has feature names")
 def test_estimator_takes_frames():
     """The network restores frames, with the categories of the fit and in units of the frame."""
     X = load_penguins().X

@@ -9,8 +9,6 @@ from skae._tables.encoded import Encoded
 from skae._tables.inputs import find_table
 from skae.datasets import load_penguins
 
-pytestmark = pytest.mark.filterwarnings("ignore:X has feature names")  # encoded rows have none
-
 
 def networks():
     params = {"missing_values": "mask", "epochs": 2, "random_state": 0, "min_frequency": 0.3}
@@ -34,6 +32,7 @@ def test_fit_gives_same_bits(network):
     codes = network.transform(X)
     scores = network.score_samples(X)
     of_rows = network.fit(rows).reconstruct_proba(X)
+    assert network.feature_names_in_.tolist() == X.columns.tolist()
     for name, expected in of_frame.items():
         assert_array_equal(of_rows[name], expected)
     assert_array_equal(network.transform(rows), codes)
