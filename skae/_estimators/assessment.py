@@ -24,8 +24,9 @@ from skae._typing import Activation, Array, History
 # So few rows that a BLAS starts no thread for a small network: its threads and TensorFlow's would
 # wait for each other, 30 ms a fit.
 SAMPLE = 128
-# Rows to correct columns with; several arrays of so many values are in memory at once.
-LARGE_SAMPLE, LARGE_VALUES = 20_000, 1 << 21
+# Rows and values to correct columns with.  Columns are compared in blocks of so many values: some
+# ten arrays in float64 of their size are in memory at once.
+LARGE_SAMPLE, LARGE_VALUES, BLOCK_VALUES = 20_000, 1 << 21, 1 << 17
 # The input of an activation that gives a value.
 INVERSES: dict[object, Callable[[Array], Array]] = {
     "relu": np.positive,
@@ -67,6 +68,15 @@ def measure(network: Network, rows: Rows, n_rows: int) -> Fit:
     """Compare the reconstructions of a sample of rows with the rows and their means."""
     inputs, targets, weight = _sample(rows, n_rows)
     outputs = network.reconstruct(inputs)
+    width = max(1, BLOCK_VALUES // len(targets))
+    blocks = [slice(start, start + width) for start in range(0, targets.shape[1], width)]
+    parts = [_compare(targets[:, block], outputs[:, block], weight) for block in blocks]
+    columns = map(np.concatenate, zip(*parts, strict=True))
+    return Fit._make([*columns, _weights(network)])
+
+
+def _compare(targets: Array, outputs: Array, weight: Array) -> tuple[Array, ...]:
+    """Return the sums of `Fit` for some columns."""
     unknown = np.isnan(targets)
     means, output_means = (
         means_of_known(np.where(unknown, np.nan, x), weight)
@@ -82,7 +92,7 @@ def measure(network: Network, rows: Rows, n_rows: int) -> Fit:
     with np.errstate(divide="ignore", invalid="ignore"):
         slopes = np.where(variance > 0, weight @ (x * y) / variance, 0)
     closer = weight @ np.abs(y - slopes * x) < weight @ np.abs(targets - outputs)
-    return Fit(errors, spread, slopes, means, output_means, closer, _weights(network))
+    return errors, spread, slopes, means, output_means, closer
 
 
 def _weights(network: Network) -> Array:
