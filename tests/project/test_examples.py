@@ -91,4 +91,4 @@ def test_tables_are_restored(capsys):
     shares = re.findall(r"(\d+)% right; the most frequent: (\d+)%", out)
     assert len(shares) == 2
     assert all(int(right) > int(usual) for right, usual in shares)
-    assert len(plt.get_fignums()) == 1
+    assert len(plt.get_fignums()) == 2
