@@ -45,19 +45,21 @@ Fill = Callable[[Array], Array]  # takes rows of cells with gaps, and returns va
 def fitted_attributes(imputer: Any, X: Any, y: Any) -> dict[str, Any]:
     """Fit to rows, and return the attributes of the fitted imputer."""
     check_parameters(imputer)
-    table = find_table(table_parameters(imputer.autoencoder), X, mark_of(imputer))
+    parameters = table_parameters(imputer.autoencoder)
+    table = find_table(parameters, X, mark_of(imputer))
     if table is None:
         check_mark(imputer)
         return _fit_numbers(imputer, X, y)
-    return _fit_table(imputer, X, y, table)
+    return _fit_table(imputer, X, y, table, parameters.handle_unknown)
 
 
 def _fit_numbers(imputer: Any, X: Any, y: Any) -> dict[str, Any]:
     X = check_table(imputer, X, reset=True)
     check_labels(y)
     rows = marked(imputer, X)
-    check_known(np.isnan(rows))
-    empty = _empty(imputer, np.isnan(rows))
+    gaps = np.isnan(rows)
+    check_known(gaps)
+    empty = _empty(imputer, gaps)
     indicator = _indicator(imputer).fit(X) if imputer.add_indicator else None
     rows = rows[:, ~empty]
     scaling = Scaling.of(rows)
@@ -65,10 +67,10 @@ def _fit_numbers(imputer: Any, X: Any, y: Any) -> dict[str, Any]:
     return attributes | _attributes(None, scaling, empty, indicator)
 
 
-def _fit_table(imputer: Any, X: Any, y: Any, table: "Table") -> dict[str, Any]:
+def _fit_table(imputer: Any, X: Any, y: Any, table: "Table", handle_unknown: str) -> dict[str, Any]:
     from skae._imputation import tables
 
-    read = tables.learn(imputer, X, table)
+    read = tables.learn(imputer, X, table, handle_unknown)
     check_labels(y)
     empty = _empty(imputer, read.gaps)
     indicator = tables.indicator(read.gaps) if imputer.add_indicator else None

@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy import stats
 
 from skae._network.tables import Probabilities
 from skae._tables.encoded import Encoded
@@ -70,6 +71,5 @@ class Cells:
             return mean
         for column in range(self.layout.n_numbers, self.layout.n_columns):
             places = np.column_stack([draw[:, column] for draw in draws]).astype(int)
-            counts = (places[:, :, np.newaxis] == np.arange(places.max() + 1)).sum(axis=1)
-            mean[:, column] = counts.argmax(axis=1)
+            mean[:, column] = stats.mode(places, axis=1).mode
         return mean

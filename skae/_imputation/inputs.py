@@ -54,8 +54,9 @@ def check_mark(imputer: Any) -> None:
     """Raise ValueError if a string marks the gaps of rows that are numbers."""
     if isinstance(imputer.missing_values, str):
         raise ValueError(
-            f"missing_values={imputer.missing_values!r} is for tables with categories, but all "
-            "columns of X are numbers: set it to a number or NaN, or replace the strings by NaN."
+            "missing_values must be NaN or a number if all columns of X are numbers: strings are "
+            f"for tables with categories; got {imputer.missing_values!r}. Set it to NaN, and "
+            "replace such strings by NaN."
         )
 
 

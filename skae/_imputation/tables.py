@@ -9,7 +9,6 @@ from sklearn.impute import MissingIndicator
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
-from skae._imputation.fitting import table_parameters
 from skae._imputation.inputs import FEWEST_ROWS, check_known, mark_of
 from skae._imputation.scaling import LIMIT, Scaling
 from skae._rows.readable import refuse_unreadable
@@ -47,8 +46,8 @@ class Read:
         return _gaps(self.data)
 
 
-def learn(imputer: Any, X: Any, table: Table) -> Read:
-    """Read the rows of `fit`, whose numbers determine the scale.
+def learn(imputer: Any, X: Any, table: Table, handle_unknown: str) -> Read:
+    """Read the rows of `fit`.  Their numbers determine the scale.
 
     A column without a known value is a category without values, so that networks do not see it.
     """
@@ -59,7 +58,7 @@ def learn(imputer: Any, X: Any, table: Table) -> Read:
         for column, cells in zip(table.columns, data, strict=True)
     ]
     table = dataclasses.replace(table, columns=columns)
-    Z = _cells(imputer, data, table, table_parameters(imputer.autoencoder), FEWEST_ROWS)
+    Z = _cells(imputer, data, table, handle_unknown, FEWEST_ROWS)
     n_numbers = table.layout[0]
     scaling = Scaling.of(Z[:, :n_numbers]) if n_numbers else Scaling(*np.empty((4, 0)))
     Z[:, :n_numbers] = scaling(Z[:, :n_numbers])
@@ -69,7 +68,7 @@ def learn(imputer: Any, X: Any, table: Table) -> Read:
 def read(imputer: Any, X: Any, table: Table) -> Read:
     """Read rows after `fit`."""
     data = _data(imputer, X)
-    Z = _cells(imputer, data, table, imputer.estimator_)
+    Z = _cells(imputer, data, table, imputer.estimator_.handle_unknown)
     n_numbers = table.layout[0]
     Z[:, :n_numbers] = np.clip(Z[:, :n_numbers], -LIMIT, LIMIT)
     return Read(data, Z, table, Scaling(**imputer._scales))
@@ -86,11 +85,12 @@ def _data(imputer: Any, X: Any, *, reset: bool = False) -> list[Data]:
 
 
 def _cells(
-    imputer: Any, data: list[Data], table: Table, parameters: Any, min_samples: int = 1
+    imputer: Any, data: list[Data], table: Table, handle_unknown: str, min_samples: int = 1
 ) -> Array:
     table.check_columns(data, "X")
-    Z = np.column_stack(table.cells(data, parameters.handle_unknown)).astype(np.float64)
-    Z[:, sum(table.layout[:2]) :][Z[:, sum(table.layout[:2]) :] < 0] = np.nan
+    Z = np.column_stack(table.cells(data, handle_unknown)).astype(np.float64)
+    places = Z[:, table.n_plain :]
+    places[places < 0] = np.nan
     check_array(
         Z,
         ensure_min_samples=min_samples,
@@ -106,7 +106,7 @@ def _unscaled(column: Any) -> Any:
 
 
 def _scaled(table: Table, scaling: Scaling) -> Table:
-    """Return a table whose numbers have this scale."""
+    """Return a table with numbers on this scale."""
     places = table.order[: table.layout[0]]
     scales = zip(scaling.center.tolist(), scaling.scale.tolist(), strict=True)
     numbers = {place: Number(*scale) for place, scale in zip(places, scales, strict=True)}
@@ -115,10 +115,12 @@ def _scaled(table: Table, scaling: Scaling) -> Table:
 
 
 def restored(imputer: Any, X: Any, read: Read, values: Array, *, indicator: bool) -> Any:
-    """Return a frame whose gaps have the values of cells, without its empty columns.
+    """Return a frame with the values of cells in its gaps, and without its empty columns.
 
     ``values`` has all rows of the frame.  With ``indicator``, those of the indicator come last.
     """
+    n_numbers = read.table.layout[0]
+    values = np.hstack([read.scaling.undo(values[:, :n_numbers]), values[:, n_numbers:]])
     places = [place for place, column in enumerate(read.data) if column.unknown.any()]
     fills = {place: _fill(read, place, values) for place in places}
     frame = filled(X, read.data, {place: fill for place, fill in fills.items() if fill})
@@ -132,15 +134,18 @@ def restored(imputer: Any, X: Any, read: Read, values: Array, *, indicator: bool
 
 
 def _fill(read: Read, place: int, values: Array) -> Fill | None:
-    """Return the values for the gaps of a column; None for an empty one that is not of numbers."""
+    """Return the values for the gaps of a column; None for an empty one that is not of numbers.
+
+    ``values`` has the numbers in the units of the frame.
+    """
     data, column = read.data[place], read.table.columns[place]
-    gaps, n_numbers = np.array(data.unknown), read.table.layout[0]
+    gaps = np.array(data.unknown)
     if place not in read.table.order:
         zeros = np.zeros(gaps.sum())
         return Fill(gaps, as_number(zeros, data)) if data.values.dtype.kind in "iuf" else None
     cell = read.table.order.index(place)
     if column.kind == "number":
-        return Fill(gaps, as_number(read.scaling.undo(values[:, :n_numbers])[gaps, cell], data))
+        return Fill(gaps, as_number(values[gaps, cell], data))
     if column.kind == "boolean":
         return Fill(gaps, values[gaps, cell] > 0.5)
     categories = np.empty(column.size, object)

@@ -59,8 +59,8 @@ class TableScaling:
         cls, table: "Table", X: Matrix, weight: Array, standardize: bool = True
     ) -> "TableScaling":
         """Compute the scales from rows; a constant column has the scale 1."""
-        n_numbers, n_booleans, sizes = table.layout
-        n_plain, width = n_numbers + n_booleans, n_numbers + n_booleans + sum(sizes)
+        n_numbers, _, sizes = table.layout
+        n_plain, width = table.n_plain, table.n_plain + sum(sizes)
         plain = _dense(X[:, :n_plain])
         mean = means_of_known(plain, weight)
         spread = np.sqrt(means_of_known((plain - mean) ** 2, weight))
@@ -96,7 +96,7 @@ class TableScaling:
 
     @property
     def _n_plain(self) -> int:
-        return self.n_results - sum(self._sizes)
+        return self.table.n_plain
 
     @cached_property
     def _categories(self) -> Array:
@@ -213,8 +213,7 @@ def read_rows(detector: Any, autoencoder: Any, X: Any, **options: Any) -> Matrix
 
 def _unseen(table: "Table", X: Any, matrix: Matrix, gaps: bool) -> Array:
     """Return which cells of categorical columns have a category that `fit` did not see."""
-    n_numbers, n_booleans, sizes = table.layout
-    n_plain = n_numbers + n_booleans
+    n_plain, sizes = table.n_plain, table.layout[2]
     places = np.arange(sum(sizes)), np.repeat(np.arange(len(sizes)), sizes)
     ones = sparse.csr_array((np.ones(sum(sizes)), places), (sum(sizes), len(sizes)))
     empty = _dense(matrix[:, n_plain:] @ ones) == 0

@@ -1,13 +1,15 @@
 """The scores of an outlier detector, and the columns to blame for the lowest."""
 
-from numbers import Integral, Real
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skae._checks import check_number, check_option
+from skae._plot.rows import take
 from skae._plot.style import BLUE, CLASS_COLORS, GREY, axes_or_new, check_labels
+from skae._plot.table import is_number
 from skae._typing import Array
 
 if TYPE_CHECKING:
@@ -138,7 +140,7 @@ class OutlierDisplay:
         detector, X = _last(estimator, X)
         scores = detector.score_samples(X)
         rows = np.argsort(scores, kind="stable")[:n_rows]
-        worst = _take(X, rows)
+        worst = take(X, rows)
         shares = detector.feature_scores(worst)
         columns = np.argsort(-(shares / shares.sum(1, keepdims=True)).mean(0))[:n_columns]
         return cls(
@@ -241,15 +243,7 @@ def _number(value: float) -> str:
 
 def _text(value: Any) -> str:
     """Return a number in a few digits, and a category as it is."""
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
-    return _number(float(value)) if is_number else str(value)
-
-
-def _take(X: Any, rows: Array) -> Any:
-    """Return the rows of an array or a frame with these numbers."""
-    if hasattr(X, "take") and hasattr(X, "column_names"):  # a table of PyArrow
-        return X.take(rows)
-    return X.iloc[rows] if hasattr(X, "iloc") else X[rows]
+    return _number(float(value)) if is_number(value) else str(value)
 
 
 def _cells(rows: Any) -> Array:

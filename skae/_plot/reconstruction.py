@@ -17,7 +17,14 @@ from skae._plot.panels import (
     make_panels,
     near_square,
 )
-from skae._plot.rows import check_same_shape, row_labels, select_rows
+from skae._plot.rows import (
+    check_same_shape,
+    refuse_given,
+    row_labels,
+    select_rows,
+    shown,
+    table_options,
+)
 from skae._plot.style import check_image_shape, to_dense
 from skae._plot.table import draw_table, is_table, read_cells, spreads_of
 
@@ -52,10 +59,10 @@ class ReconstructionDisplay:
         high, or if ``image_shape`` is None.
     probabilities : dict of str to ndarray of shape (n_samples, n_categories), default=None
         Probabilities of the reconstructed categories, as `DeepAutoencoder.reconstruct_proba`
-        returns them.  None draws none.  Only used for tables.
+        returns them.  None draws none.  Only for tables.
     spreads : dict of str to float, default=None
         The error of each column of numbers that has the darkest background; None means the standard
-        deviations of the originals.  Only used for tables.
+        deviations of the originals.  Only for tables.
     row_labels : list of str, default=None
         A title for each row of a table.  None means the index of a pandas frame, or numbers.
 
@@ -163,25 +170,17 @@ class ReconstructionDisplay:
         originals = select_rows(X, rows)
         encoded = originals if X_corrupted is None else select_rows(X_corrupted, rows)
         codes = estimator.transform(encoded)
-        if is_table(X):
-            find = getattr(estimator, "reconstruct_proba", None)
-            display = cls(
-                originals,
-                estimator.inverse_transform(codes),
-                corrupted=None if X_corrupted is None else encoded,
-                image_shape=image_shape,
-                probabilities=None if find is None else find(encoded),
-                spreads=spreads_of(X),
-                row_labels=row_labels(X, rows),
-            )
-            return display.plot(ax=ax)
+        of_table = table_options(X, rows)
+        if of_table and hasattr(estimator, "reconstruct_proba"):
+            of_table["probabilities"] = estimator.reconstruct_proba(encoded)
         display = cls(
-            to_dense(originals),
-            to_dense(estimator.inverse_transform(codes)),
-            codes=to_dense(codes),
-            corrupted=None if X_corrupted is None else to_dense(encoded),
+            shown(originals, X),
+            shown(estimator.inverse_transform(codes), X),
+            codes=None if of_table else to_dense(codes),
+            corrupted=None if X_corrupted is None else shown(encoded, X),
             image_shape=image_shape,
             code_shape=code_shape,
+            **of_table,
         )
         return display.plot(ax=ax)
 
@@ -227,23 +226,18 @@ class ReconstructionDisplay:
         check_same_shape("X_reconstructed", X_reconstructed, X)
         if X_corrupted is not None:
             check_same_shape("X_corrupted", X_corrupted, X)
-        if is_table(X):
-            display = cls(
-                select_rows(X, rows),
-                select_rows(X_reconstructed, rows),
-                corrupted=None if X_corrupted is None else select_rows(X_corrupted, rows),
-                image_shape=image_shape,
-                spreads=spreads_of(X),
-                row_labels=row_labels(X, rows),
-            )
-            return display.plot(ax=ax)
+
+        def chosen(part: Any) -> Any:
+            return None if part is None else shown(select_rows(part, rows), X)
+
         display = cls(
-            to_dense(select_rows(X, rows)),
-            to_dense(select_rows(X_reconstructed, rows)),
-            codes=None if codes is None else to_dense(select_rows(codes, rows)),
-            corrupted=None if X_corrupted is None else to_dense(select_rows(X_corrupted, rows)),
+            chosen(X),
+            chosen(X_reconstructed),
+            codes=chosen(codes),
+            corrupted=chosen(X_corrupted),
             image_shape=image_shape,
             code_shape=code_shape,
+            **table_options(X, rows),
         )
         return display.plot(ax=ax)
 
@@ -267,6 +261,8 @@ class ReconstructionDisplay:
         """
         if is_table(self.originals):
             return self._plot_table(ax)
+        of_tables = ("probabilities", "spreads", "row_labels")
+        refuse_given({name: getattr(self, name) for name in of_tables}, "tables with categories")
         self._check_shapes()
         if self.image_shape is None:
             strips, width = self._chart_strips(), CHART_WIDTH
@@ -285,11 +281,9 @@ class ReconstructionDisplay:
         return self
 
     def _plot_table(self, ax: Any) -> Self:
-        if self.image_shape is not None:
-            raise ValueError(
-                "image_shape is for rows of numbers, but X has categories or booleans: leave it "
-                f"out; got {self.image_shape!r}."
-            )
+        code_shape = None if is_auto(self.code_shape) else self.code_shape
+        given = {"image_shape": self.image_shape, "codes": self.codes, "code_shape": code_shape}
+        refuse_given(given, "rows of numbers, but X has categories or booleans")
         noisy = [] if self.corrupted is None else [("noisy", self.corrupted)]
         result = (self._result_label, self.reconstructions)
         versions = dict([("original", self.originals), *noisy, result])

@@ -62,7 +62,7 @@ class Cells:
     def is_other(self, row: int) -> bool:
         """Return whether a value that is no number is reconstructed as another one."""
         original, result = self.versions[0][row], self.versions[-1][row]
-        return original is not None and not _is_number(original) and original != result
+        return original is not None and not is_number(original) and original != result
 
 
 def is_table(X: Any) -> bool:
@@ -79,7 +79,7 @@ def spreads_of(X: Any) -> dict[str, float]:
     """Return the standard deviation of each column of numbers, by its name."""
     found = {}
     for name, values in _columns(X).items():
-        numbers = [float(value) for value in values if _is_number(value)]
+        numbers = [float(value) for value in values if is_number(value)]
         if numbers:
             found[name] = float(np.std(numbers))
     return found
@@ -120,7 +120,7 @@ def _cells(name: str, versions: list[list[Any]], shares: Any, spread: float | No
 def _error(original: Any, result: Any, unit: float) -> float:
     if original is None:
         return math.nan
-    if _is_number(original) and _is_number(result):
+    if is_number(original) and is_number(result):
         return min(abs(float(original) - float(result)) / unit, 1.0)
     return float(original != result)
 
@@ -225,7 +225,7 @@ def _width(texts: Sequence[str]) -> float:
 def _text(value: Any, digits: int) -> str:
     if value is None:
         return MISSING
-    if not _is_number(value):
+    if not is_number(value):
         return _short(str(value))
     is_long = abs(value) >= 1e7 or digits > 4
     text = f"{value:.3g}" if is_long else f"{value:.{digits}f}"
@@ -238,7 +238,8 @@ def _short(text: str, most: int = MOST_LETTERS) -> str:
     return text if len(text) <= most else f"{text[:half]}…{text[-half:]}"
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Return whether a value is a number; true and false are none."""
     return isinstance(value, Real) and not isinstance(value, bool | np.bool_)
 
 

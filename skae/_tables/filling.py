@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import narwhals.stable.v2 as nw
 import numpy as np
 
 from skae._tables.frames import Data, as_array, library_of, make_frame
@@ -64,8 +65,7 @@ def _with_levels(data: Data, values: Array) -> Data:
     """Return the format of a column that can hold these values."""
     if data.levels is None:
         return data
-    more = [value for value in dict.fromkeys(values.tolist()) if value not in set(data.levels)]
-    return data._replace(levels=(*data.levels, *more))
+    return data._replace(levels=tuple(dict.fromkeys([*data.levels, *values.tolist()])))
 
 
 def _filled_pandas(X: Any, columns: Mapping[int, _Column]) -> Any:
@@ -114,25 +114,18 @@ def without(X: Any, places: Iterable[int]) -> Any:
         return X
     if library_of(X) is None:
         return np.delete(X, sorted(left_out), axis=1)
-    if hasattr(X, "iloc"):
-        return X.iloc[:, [place for place in range(X.shape[1]) if place not in left_out]]
-    names = getattr(X, "column_names", X.columns)
-    return X.select([name for place, name in enumerate(names) if place not in left_out])
+    frame = nw.from_native(X, eager_only=True)
+    kept = [name for place, name in enumerate(frame.columns) if place not in left_out]
+    return frame.select(kept).to_native()
 
 
 def with_columns(X: Any, columns: Mapping[str, Array]) -> Any:
     """Return a frame or an array with more columns of booleans."""
-    library = library_of(X)
-    if library is None:
+    if library_of(X) is None:
         return np.column_stack([X, *columns.values()]).astype(X.dtype, copy=False)
-    if library == "polars":
-        import polars as pl
-
-        return X.with_columns([pl.Series(name, values) for name, values in columns.items()])
-    if library == "pyarrow":
-        for name, values in columns.items():
-            X = X.append_column(name, [values])
-        return X
-    for name, values in columns.items():
-        X = X.assign(**{name: values})
-    return X
+    frame = nw.from_native(X, eager_only=True)
+    more = [
+        nw.new_series(name, values.tolist(), nw.Boolean(), backend=frame.implementation)
+        for name, values in columns.items()
+    ]
+    return frame.with_columns(more).to_native()

@@ -96,6 +96,11 @@ class Table:
         n_plain = len(kinds) - kinds.count("category")
         return kinds.count("number"), kinds.count("boolean"), tuple(sizes[n_plain:])
 
+    @property
+    def n_plain(self) -> int:
+        """Number of columns of the matrix before those of the categories."""
+        return sum(self.layout[:2])
+
     def encode(self, X: Any, handle_unknown: str, *, gaps: bool = True, name: str = "X") -> Matrix:
         """Return the matrix of a frame, in float32.
 
@@ -126,12 +131,11 @@ class Table:
 
     def join(self, cells: Sequence[Array]) -> Matrix:
         """Return the matrix of the numbers that `cells` returns."""
-        n_numbers, n_booleans, sizes = self.layout
-        n_plain = n_numbers + n_booleans
+        n_plain = self.n_plain
         plain = np.zeros((len(cells[0]), n_plain), np.float32)
         for place, column in enumerate(cells[:n_plain]):
             plain[:, place] = column
-        return _joined(plain, cells[n_plain:], sizes)
+        return _joined(plain, cells[n_plain:], self.layout[2])
 
     def _encode_column(self, place: int, data: Data, handle_unknown: str, name: str) -> Array:
         encoded: Array = self.columns[place].encode(data)

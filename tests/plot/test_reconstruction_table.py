@@ -192,3 +192,26 @@ def test_other_displays_draw_tables(fitted, penguins):
     assert "mean over the columns" in errors.ax_.get_xlabel()
     codes = LatentSpaceDisplay.from_estimator(fitted, penguins)
     np.testing.assert_allclose(codes.points, fitted.transform(penguins))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("codes", np.ones((3, 2))), ("code_shape", (1, 2)), ("image_shape", (1, 2))]
+)
+def test_table_refuses_parameters_of_numbers(name, value):
+    display = ReconstructionDisplay(ORIGINALS, RESULTS, **{name: value})
+    with pytest.raises(ValueError, match=f"{name} is for rows of numbers.*leave it out"):
+        display.plot()
+
+
+@pytest.mark.parametrize("name", ["probabilities", "spreads", "row_labels"])
+def test_numbers_refuse_parameters_of_tables(name):
+    rows = np.eye(3)
+    with pytest.raises(ValueError, match=f"{name} is for tables with categories"):
+        ReconstructionDisplay(rows, rows, **{name: {"a": 1}}).plot()
+
+
+def test_rows_of_arrow_are_drawn():
+    pa = pytest.importorskip("pyarrow")
+    tables = [pa.Table.from_pandas(frame, preserve_index=False) for frame in (ORIGINALS, RESULTS)]
+    display = ReconstructionDisplay.from_predictions(*tables, rows=[1, 0])
+    assert display.originals["city"].to_pylist() == ORIGINALS["city"].iloc[[1, 0]].tolist()
