@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks import continued, machine
 from benchmarks.imputation import report, sets
-from benchmarks.imputation.contestants import CONTESTANTS
+from benchmarks.imputation.contestants import CONTESTANTS, available
 
 NO_SETS = "skipped: set SKAE_DATA to a folder that has a folder uci with UCI's tables as .txt"
 
@@ -45,6 +45,10 @@ def main(arguments=None):
     cases = list(filter(sets.available, wanted))
     if len(cases) < len(wanted):
         print(NO_SETS, file=sys.stderr)
+    contestants = available(options.contestants)
+    for name in sorted(set(options.contestants) - set(contestants)):
+        print(f"left out, because its package is not installed: {name}", file=sys.stderr)
+    options.contestants = contestants
     options.output.mkdir(parents=True, exist_ok=True)
     results = continued.earlier(options.output / "imputation.json", "results", quick=options.quick)
     described = machine.describe()
@@ -71,6 +75,7 @@ def _run(case, seed, contestant, quick):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of iterations that did not converge
         filled = CONTESTANTS[contestant](seed).fit_transform(np.where(hidden, np.nan, X))
+    filled = np.asarray(filled)  # a frame, from hyperimpute
     seconds = time.perf_counter() - start
     errors = (filled - X)[hidden]
     return {
