@@ -86,11 +86,14 @@ def measure(contestant, n_jobs, sizes):
     """Search, skae twice; print seconds, scores and the error of the best candidate as JSON."""
     (X,) = Digits().load()
     start_up = start_workers(int(n_jobs))
-    make, times = {"skae": (skae_search, 2), "scikeras": (scikeras_search, 1)}[contestant]
+    make, targets, times = {
+        "skae": (skae_search, None, 2),
+        "scikeras": (scikeras_search, X, 1),
+    }[contestant]
     search, seconds = make(int(n_jobs), json.loads(sizes)), []
     for _ in range(times):
         start = time.perf_counter()
-        search.fit(X, X)
+        search.fit(X, targets)
         seconds.append(time.perf_counter() - start)
     scores = [search.cv_results_[f"split{fold}_test_score"].tolist() for fold in range(N_FOLDS)]
     found = {

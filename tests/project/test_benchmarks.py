@@ -127,6 +127,19 @@ def test_floor_takes_every_product(monkeypatch):
     assert sorted(shapes) == sorted(forward + kernels + inputs)
 
 
+@pytest.mark.parametrize("contestant", ["skae", "scikeras"])
+def test_searches_run(contestant, monkeypatch, capsys):
+    from benchmarks.cases import searches
+
+    for name, value in {"EPOCHS": 1, "RATES": [0.01], "N_FOLDS": 2}.items():
+        monkeypatch.setattr(searches, name, value)
+    searches.measure(contestant, "1", "[2]")
+
+    found = json.loads(capsys.readouterr().out)
+    assert found["fits"] == 2
+    assert np.isfinite(found["scores"]).all()
+
+
 def test_every_contestant_has_its_file():
     folder = Path(floor.__file__).parent
     assert all((folder / f"{c.module}.py").is_file() for c in CONTESTANTS.values())
