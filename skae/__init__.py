@@ -9,7 +9,7 @@ from skae._corruption.gaussian import GaussianNoise
 from skae._corruption.masking import MaskingNoise
 from skae._corruption.salt_and_pepper import SaltAndPepperNoise
 from skae._corruption.swap import SwapNoise
-from skae._engine.cache import clear_programs, limit_programs
+from skae._engine.cache import clear_programs, limit_programs, set_jit_compile
 from skae._engine.distributed.rendezvous import wait_for_workers
 from skae._estimators.deep import DeepAutoencoder
 from skae._estimators.denoising import DenoisingAutoencoder
@@ -40,6 +40,7 @@ __all__ = [
     "OutlierDisplay",
     "clear_programs",
     "limit_programs",
+    "set_jit_compile",
     "wait_for_workers",
     "datasets",
 ]

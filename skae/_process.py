@@ -1,11 +1,12 @@
-"""Protection of the user's process: Ctrl-C, forks, and the import of TensorFlow.
+"""Protection of the user's process: Ctrl-C, forks, threads, and the import of TensorFlow.
 
-TensorFlow cannot be interrupted while it is imported, hangs in a forked process, and writes to the
-screen and to the environment when it is imported.  The functions here keep all that from the user.
-They do not import TensorFlow.
+TensorFlow cannot be interrupted while it is imported, hangs in a forked process, starts more
+threads than help, and writes to the screen and to the environment when it is imported.  The
+functions here keep all that from the user.  They do not import TensorFlow.
 """
 
 import contextlib
+import io
 import os
 import re
 import signal
@@ -15,6 +16,8 @@ import threading
 import warnings
 from collections.abc import Iterator
 from typing import Any
+
+import joblib
 
 # The start of a line in TensorFlow's log, of a message before the log is set up, or of a
 # continuation line.
@@ -96,6 +99,28 @@ def _has_run(threading_config: Any) -> bool:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
+
+# --------------------------------------------------------------------------- threads
+
+
+def n_threads() -> int:
+    """Return the number of threads that help TensorFlow in this process; 0 leaves it the choice.
+
+    By itself, TensorFlow starts a thread for each processor that the system shows.  Two of them may
+    be hyper-threads of one core, whose units for arithmetic they share: on such a machine, training
+    took 1.3 times as long on two threads as on one.  So joblib counts the cores, less those that an
+    affinity or a container's quota keeps from the process.  In a worker of joblib,
+    ``OMP_NUM_THREADS`` is the worker's share of the cores.
+    """
+    if os.environ.get("OMP_NUM_THREADS", "").isdecimal():
+        return int(os.environ["OMP_NUM_THREADS"])
+    if sys.platform == "win32":  # joblib would start PowerShell there, which takes a second
+        return 0
+    # If the number of cores is unknown, joblib warns and prints a traceback.
+    with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+        warnings.simplefilter("ignore", UserWarning)
+        return int(joblib.cpu_count(only_physical_cores=True))
+
 
 # --------------------------------------------------------------------------- import
 

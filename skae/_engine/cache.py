@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
-from skae._checks import check_number
+from skae._checks import check_bool, check_number, is_auto
 from skae._engine.limits import Limits
 from skae._engine.spec import ProgramSpec
 from skae._process import defer_interrupts
@@ -31,6 +31,7 @@ class ProgramCache:
 
     def __init__(self, max_size: int = 32) -> None:
         self.max_size = max_size
+        self.jit_compile: bool | str = "auto"
         self._programs: OrderedDict[tuple[Any, ...], Program] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -87,6 +88,12 @@ class ProgramCache:
                 if self._programs.get(key) is program:
                     del self._programs[key]
             raise
+
+    def uses_xla(self, spec: ProgramSpec, n_rows: int, epochs: int, limits: Limits) -> bool:
+        """Return whether XLA compiles the program of a fit: as the user chose, or if it pays."""
+        if self.jit_compile == "auto":
+            return limits.pays_for_xla(spec, n_rows, epochs)
+        return bool(self.jit_compile)
 
     def resize(self, max_size: int) -> None:
         """Set how many programs are kept, and drop those that are too many."""
@@ -197,3 +204,32 @@ def limit_programs(max_programs: int) -> None:
     """
     check_number("max_programs", max_programs, low=1, kind=Integral)
     programs.resize(max_programs)
+
+
+def set_jit_compile(jit_compile: bool | str = "auto") -> None:
+    """Choose how later fits in this process compile their programs: with XLA, or as plain graphs.
+
+    It has the name and the values of the parameter of Keras' ``Model.compile``.  Both ways compute
+    the same up to rounding, but the bits of a fit differ.  Processes that `n_jobs` starts do not
+    inherit the choice.
+
+    Parameters
+    ----------
+    jit_compile : bool or "auto", default="auto"
+        True compiles every program with XLA, and False none.  "auto" compiles with XLA if a fit is
+        long enough that faster steps make up for the time of the compilation.  Fits in the scope of
+        a ``tf.distribute`` strategy always run plain graphs.
+
+    Raises
+    ------
+    TypeError
+        If ``jit_compile`` is something else.
+
+    Examples
+    --------
+    >>> import skae
+    >>> skae.set_jit_compile(False)
+    >>> skae.set_jit_compile("auto")
+    """
+    check_bool("jit_compile", jit_compile, auto=True)
+    programs.jit_compile = "auto" if is_auto(jit_compile) else bool(jit_compile)

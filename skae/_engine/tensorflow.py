@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from skae._process import defer_interrupts, preserve_environment, without_banners
+from skae._process import defer_interrupts, n_threads, preserve_environment, without_banners
 
 
 def _check_backend(backend: str) -> None:
@@ -33,9 +33,9 @@ except ImportError as error:
     ) from error
 _check_backend(keras.backend.backend())
 
-if first_import and os.environ.get("OMP_NUM_THREADS", "").isdecimal():
-    # joblib tells each worker its share of the cores in this variable, which TensorFlow ignores.
-    tf.config.threading.set_intra_op_parallelism_threads(int(os.environ["OMP_NUM_THREADS"]))
+if first_import:
+    # If the user imported TensorFlow, its threads are the user's choice.
+    tf.config.threading.set_intra_op_parallelism_threads(n_threads())
 
 
 def check_eager() -> None:

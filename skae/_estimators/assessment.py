@@ -24,7 +24,7 @@ from skae._typing import Activation, Array, History
 # So few rows that a BLAS starts no thread for a small network: its threads and TensorFlow's would
 # wait for each other, 30 ms a fit.
 SAMPLE = 128
-# Rows and values to correct columns with.  Columns are compared in blocks of so many values: some
+# Rows and values to correct columns with.  Columns are compared in blocks of this many values: some
 # ten arrays in float64 of their size are in memory at once.
 LARGE_SAMPLE, LARGE_VALUES, BLOCK_VALUES = 20_000, 1 << 21, 1 << 17
 # The input of an activation that gives a value.

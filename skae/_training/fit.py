@@ -78,9 +78,9 @@ def train(
         If a worker is lost, of the strategy that is in scope.
     """
     strategy = current_strategy()
-    jit = strategy is None and limits.pays_for_xla(spec, len(rows.index), plan.epochs)
-    start = start or State(starting_weights(spec, rows, plan))
     programs = cache.programs if programs is None else programs
+    jit = strategy is None and programs.uses_xla(spec, len(rows.index), plan.epochs, limits)
+    start = start or State(starting_weights(spec, rows, plan))
     with contextlib.ExitStack() as stack:
         if strategy is not None:
             stack.enter_context(name_lost_workers(strategy))

@@ -150,6 +150,20 @@ def test_users_limit_and_clear_programs(cache, make_autoencoder, X):
         skae.limit_programs(0)
 
 
+@pytest.mark.parametrize("jit_compile", [True, False])
+def test_user_chooses_the_compiler(jit_compile, cache, make_autoencoder, X):
+    """The choice holds for short fits and for long ones, until it is taken back."""
+    short, long = make_autoencoder(epochs=1), make_autoencoder(epochs=1000)
+    skae.set_jit_compile(jit_compile)
+    for estimator in (short, long):
+        estimator.set_params(early_stopping=False).fit(X[:32])
+    assert {program.jit for program in kept(cache)} == {jit_compile}
+
+    skae.set_jit_compile("auto")
+    short.fit(X[:32])
+    assert [program.jit for program in kept(cache)][-1] is False
+
+
 def test_equal_specs_borrow_one_program():
     cache = ProgramCache()
     with cache.borrow(make_spec(), False) as one:

@@ -264,6 +264,12 @@ def test_wrong_number_of_programs(value):
         skae.limit_programs(value)
 
 
+@pytest.mark.parametrize("value", ["xla", 0, 1, nan, [True], *OBJECTS])
+def test_wrong_compiler(value):
+    with pytest.raises(TypeError, match="jit_compile must be"):
+        skae.set_jit_compile(value)
+
+
 @pytest.mark.parametrize("value", [0, -1, True, "3", nan, inf, *OBJECTS])
 def test_wrong_time_to_wait(value):
     with pytest.raises((TypeError, ValueError), match="timeout must be"):

@@ -112,6 +112,76 @@ def test_parent_trains_after_a_fork(fitted):
     assert_array_equal(fit(3).transform(DIGITS), fitted.transform(DIGITS))
 
 
+THREADS = """
+import sys
+{before}
+from skae._engine.tensorflow import tf
+print(tf.config.threading.get_intra_op_parallelism_threads())
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "variables", "n_threads"),
+    [
+        pytest.param(
+            "import joblib; joblib.cpu_count = lambda only_physical_cores: 2 - only_physical_cores",
+            {},
+            1,
+            id="two threads of one core",
+        ),
+        pytest.param(
+            "import os; os.sched_setaffinity(0, list(os.sched_getaffinity(0))[:1])",
+            {},
+            1,
+            id="affinity",
+            marks=pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="Linux only"),
+        ),
+        pytest.param("", {"OMP_NUM_THREADS": "3"}, 3, id="worker of joblib"),
+        pytest.param("sys.platform = 'win32'", {}, 0, id="Windows"),
+        pytest.param("import tensorflow", {"OMP_NUM_THREADS": "3"}, 0, id="user's TensorFlow"),
+    ],
+)
+def test_threads_follow_the_cores(before, variables, n_threads):
+    """TensorFlow gets a thread for each core, unless the user has imported it before."""
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    done = subprocess.run(
+        [sys.executable, "-c", THREADS.format(before=before)],
+        env=environment | variables,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout.split() == [str(n_threads)]
+
+
+UNKNOWN_CORES = """
+from joblib.externals.loky.backend import context
+
+def fail():
+    raise OSError("no lscpu")
+
+context._count_physical_cores_linux = fail
+from skae._process import n_threads
+print(n_threads())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="replaces a function for Linux")
+def test_unknown_number_of_cores_is_silent():
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    done = subprocess.run(
+        [sys.executable, "-c", UNKNOWN_CORES],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert int(done.stdout) >= 1
+    assert done.stderr == ""
+
+
 BITS = """
 import hashlib, json, sys
 import numpy as np
