@@ -110,7 +110,7 @@ class AutoencoderImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     >>> from skae import AutoencoderImputer
     >>> x = np.random.default_rng(0).normal(size=(200, 1))
     >>> X = np.hstack([x, 100 + 10 * x])
-    >>> imputer = AutoencoderImputer(random_state=0).fit(X)
+    >>> imputer = AutoencoderImputer(n_folds=1, random_state=0).fit(X)
     >>> filled = imputer.transform([[np.nan, 110.0], [0.5, np.nan]])
     >>> bool(abs(filled[0, 0] - 1) < 0.1), bool(abs(filled[1, 1] - 105) < 1)
     (True, True)

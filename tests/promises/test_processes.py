@@ -13,6 +13,7 @@ from numpy.testing import assert_array_equal
 from sklearn.datasets import load_digits
 
 from skae import DeepAutoencoder
+from skae._process import n_threads
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 DIGITS = load_digits().data[:200] / 16
@@ -121,7 +122,7 @@ print(tf.config.threading.get_intra_op_parallelism_threads())
 
 
 @pytest.mark.parametrize(
-    ("before", "variables", "n_threads"),
+    ("before", "variables", "expected"),
     [
         pytest.param(
             "import joblib; joblib.cpu_count = lambda only_physical_cores: 2 - only_physical_cores",
@@ -137,11 +138,10 @@ print(tf.config.threading.get_intra_op_parallelism_threads())
             marks=pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="Linux only"),
         ),
         pytest.param("", {"OMP_NUM_THREADS": "3"}, 3, id="worker of joblib"),
-        pytest.param("sys.platform = 'win32'", {}, 0, id="Windows"),
         pytest.param("import tensorflow", {"OMP_NUM_THREADS": "3"}, 0, id="user's TensorFlow"),
     ],
 )
-def test_threads_follow_the_cores(before, variables, n_threads):
+def test_threads_follow_the_cores(before, variables, expected):
     """TensorFlow gets a thread for each core, unless the user has imported it before."""
     environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
     done = subprocess.run(
@@ -152,7 +152,13 @@ def test_threads_follow_the_cores(before, variables, n_threads):
         check=True,
     )
 
-    assert done.stdout.split() == [str(n_threads)]
+    assert done.stdout.split() == [str(expected)]
+
+
+def test_threads_on_windows_are_tensorflows(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert n_threads() == 0
 
 
 UNKNOWN_CORES = """
