@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
-import joblib
+from joblib.externals import loky
 
 # The start of a line in TensorFlow's log, of a message before the log is set up, or of a
 # continuation line.
@@ -107,19 +107,26 @@ def n_threads() -> int:
     """Return the number of threads that help TensorFlow in this process; 0 leaves it the choice.
 
     By itself, TensorFlow starts a thread for each processor that the system shows.  Two of them may
-    be hyper-threads of one core, whose units for arithmetic they share: on such a machine, training
-    took 1.3 times as long on two threads as on one.  So joblib counts the cores, less those that an
-    affinity or a container's quota keeps from the process.  In a worker of joblib,
-    ``OMP_NUM_THREADS`` is the worker's share of the cores.
+    be hyper-threads of one core, whose units for arithmetic they share: on such a machine, a step
+    took 1.1 to 1.5 times as long on two threads as on one.  So joblib counts the cores.  If an
+    affinity or a container's quota leaves fewer processors to the process, it counts these, with
+    their hyper-threads.  ``OMP_NUM_THREADS`` overrules the count: in a worker of joblib, it is the
+    worker's share of the processors.
     """
-    if os.environ.get("OMP_NUM_THREADS", "").isdecimal():
-        return int(os.environ["OMP_NUM_THREADS"])
-    if sys.platform == "win32":  # joblib would start PowerShell there, which takes a second
+    if os.environ.get("TF_NUM_INTRAOP_THREADS"):  # TensorFlow reads it if nothing else is set
+        return 0
+    share = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # "4,2" nests two loops
+    if share.isdecimal() and int(share) > 0:
+        return int(share)
+    if sys.platform == "win32":  # some versions of joblib start PowerShell, which takes a second
         return 0
     # If the number of cores is unknown, joblib warns and prints a traceback.
     with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore", UserWarning)
-        return int(joblib.cpu_count(only_physical_cores=True))
+        try:  # joblib's own cpu_count returns 1 where it cannot start processes
+            return int(loky.cpu_count(only_physical_cores=True))
+        except (OSError, ValueError):  # such as a LOKY_MAX_CPU_COUNT that is no number
+            return 0
 
 
 # --------------------------------------------------------------------------- import

@@ -77,7 +77,8 @@ def start_workers(n_jobs):
 
 
 def _import_and_wait():
-    import scikeras.wrappers  # noqa: F401  (with TensorFlow and Keras)
+    import skae._engine.tensorflow  # noqa: F401  (first, so that the worker gets its threads)
+    import scikeras.wrappers  # noqa: F401  # isort: skip
 
     time.sleep(1)
 

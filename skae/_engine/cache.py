@@ -209,9 +209,10 @@ def limit_programs(max_programs: int) -> None:
 def set_jit_compile(jit_compile: bool | str = "auto") -> None:
     """Choose how later fits in this process compile their programs: with XLA, or as plain graphs.
 
-    It has the name and the values of the parameter of Keras' ``Model.compile``.  Both ways compute
-    the same up to rounding, but the bits of a fit differ.  Processes that `n_jobs` starts do not
-    inherit the choice.
+    It has the name and the values of the parameter of Keras' ``Model.compile``, but "auto" goes by
+    the length of the fit.  Both ways compute the same up to rounding, except that dropout draws
+    other masks; so the bits of a fit differ.  Processes that ``n_jobs`` starts do not inherit the
+    choice: the scores of a search then differ from those with ``n_jobs=1``.
 
     Parameters
     ----------

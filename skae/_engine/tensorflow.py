@@ -25,6 +25,10 @@ try:
     with defer_interrupts(), preserve_environment(), without_banners():
         import keras
         import tensorflow as tf
+
+        if first_import:  # here, because an interrupt is raised at the end of the block
+            # If the user imported TensorFlow, its threads are the user's choice.
+            tf.config.threading.set_intra_op_parallelism_threads(n_threads())
 except ImportError as error:
     raise ImportError(
         "skae trains with TensorFlow through Keras, and could not import them: "
@@ -32,10 +36,6 @@ except ImportError as error:
         "another backend, set KERAS_BACKEND=tensorflow."
     ) from error
 _check_backend(keras.backend.backend())
-
-if first_import:
-    # If the user imported TensorFlow, its threads are the user's choice.
-    tf.config.threading.set_intra_op_parallelism_threads(n_threads())
 
 
 def check_eager() -> None:

@@ -9,6 +9,7 @@ import sys
 import joblib
 import numpy as np
 import pytest
+from joblib.externals import loky
 from numpy.testing import assert_array_equal
 from sklearn.datasets import load_digits
 
@@ -113,6 +114,14 @@ def test_parent_trains_after_a_fork(fitted):
     assert_array_equal(fit(3).transform(DIGITS), fitted.transform(DIGITS))
 
 
+THREAD_VARIABLES = ["OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"]
+
+
+def without_threads():
+    """The environment without the variables that set a number of threads."""
+    return {name: value for name, value in os.environ.items() if name not in THREAD_VARIABLES}
+
+
 THREADS = """
 import sys
 {before}
@@ -125,10 +134,12 @@ print(tf.config.threading.get_intra_op_parallelism_threads())
     ("before", "variables", "expected"),
     [
         pytest.param(
-            "import joblib; joblib.cpu_count = lambda only_physical_cores: 2 - only_physical_cores",
+            "from joblib.externals import loky\n"
+            "loky.cpu_count = lambda only_physical_cores: 2 - only_physical_cores",
             {},
             1,
             id="two threads of one core",
+            marks=pytest.mark.skipif(sys.platform == "win32", reason="TensorFlow decides there"),
         ),
         pytest.param(
             "import os; os.sched_setaffinity(0, list(os.sched_getaffinity(0))[:1])",
@@ -143,10 +154,9 @@ print(tf.config.threading.get_intra_op_parallelism_threads())
 )
 def test_threads_follow_the_cores(before, variables, expected):
     """TensorFlow gets a thread for each core, unless the user has imported it before."""
-    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
     done = subprocess.run(
         [sys.executable, "-c", THREADS.format(before=before)],
-        env=environment | variables,
+        env=without_threads() | variables,
         capture_output=True,
         text=True,
         check=True,
@@ -155,8 +165,37 @@ def test_threads_follow_the_cores(before, variables, expected):
     assert done.stdout.split() == [str(expected)]
 
 
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"OMP_NUM_THREADS": "2,1"}, 2),
+        ({"OMP_NUM_THREADS": " 4"}, 4),
+        ({"OMP_NUM_THREADS": "0"}, 7),
+        ({"OMP_NUM_THREADS": "many"}, 7),
+        ({"OMP_NUM_THREADS": "3", "TF_NUM_INTRAOP_THREADS": "5"}, 0),
+    ],
+)
+def test_threads_follow_the_environment(variables, expected, monkeypatch):
+    """0 leaves the choice to TensorFlow, which reads its own variable."""
+    for name in THREAD_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(loky, "cpu_count", lambda only_physical_cores: 7)
+    assert n_threads() == expected
+
+
+def test_wrong_limit_of_joblib_leaves_tensorflow_the_choice(monkeypatch):
+    for name in THREAD_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "x")
+    assert n_threads() == 0
+
+
 def test_threads_on_windows_are_tensorflows(monkeypatch):
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    for name in THREAD_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(sys, "platform", "win32")
     assert n_threads() == 0
 
@@ -168,6 +207,7 @@ def fail():
     raise OSError("no lscpu")
 
 context._count_physical_cores_linux = fail
+context._cpu_count_user = lambda os_cpu_count: os_cpu_count
 from skae._process import n_threads
 print(n_threads())
 """
@@ -175,10 +215,9 @@ print(n_threads())
 
 @pytest.mark.skipif(sys.platform != "linux", reason="replaces a function for Linux")
 def test_unknown_number_of_cores_is_silent():
-    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
     done = subprocess.run(
         [sys.executable, "-c", UNKNOWN_CORES],
-        env=environment,
+        env=without_threads(),
         capture_output=True,
         text=True,
         check=True,
