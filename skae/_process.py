@@ -107,7 +107,7 @@ def n_threads() -> int:
     """Return the number of threads that help TensorFlow in this process; 0 leaves it the choice.
 
     By itself, TensorFlow starts a thread for each processor that the system shows.  Two of them may
-    be hyper-threads of one core, whose units for arithmetic they share: on such a machine, a step
+    be hyper-threads of one core, which share its units for arithmetic: on such a machine, a step
     took 1.1 to 1.5 times as long on two threads as on one.  So joblib counts the cores.  If an
     affinity or a container's quota leaves fewer processors to the process, it counts these, with
     their hyper-threads.  ``OMP_NUM_THREADS`` overrules the count: in a worker of joblib, it is the
@@ -125,7 +125,7 @@ def n_threads() -> int:
         warnings.simplefilter("ignore", UserWarning)
         try:  # joblib's own cpu_count returns 1 where it cannot start processes
             return int(loky.cpu_count(only_physical_cores=True))
-        except (OSError, ValueError):  # such as a LOKY_MAX_CPU_COUNT that is no number
+        except (OSError, ValueError):  # LOKY_MAX_CPU_COUNT may be anything
             return 0
 
 

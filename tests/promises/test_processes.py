@@ -122,8 +122,14 @@ def without_threads():
     return {name: value for name, value in os.environ.items() if name not in THREAD_VARIABLES}
 
 
+@pytest.fixture
+def no_threads(monkeypatch):
+    """Remove the variables that set a number of threads from the environment of this process."""
+    for name in THREAD_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+
+
 THREADS = """
-import sys
 {before}
 from skae._engine.tensorflow import tf
 print(tf.config.threading.get_intra_op_parallelism_threads())
@@ -175,10 +181,8 @@ def test_threads_follow_the_cores(before, variables, expected):
         ({"OMP_NUM_THREADS": "3", "TF_NUM_INTRAOP_THREADS": "5"}, 0),
     ],
 )
-def test_threads_follow_the_environment(variables, expected, monkeypatch):
+def test_threads_follow_the_environment(variables, expected, no_threads, monkeypatch):
     """0 leaves the choice to TensorFlow, which reads its own variable."""
-    for name in THREAD_VARIABLES:
-        monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys, "platform", "linux")
@@ -186,16 +190,12 @@ def test_threads_follow_the_environment(variables, expected, monkeypatch):
     assert n_threads() == expected
 
 
-def test_wrong_limit_of_joblib_leaves_tensorflow_the_choice(monkeypatch):
-    for name in THREAD_VARIABLES:
-        monkeypatch.delenv(name, raising=False)
+def test_wrong_limit_of_joblib_leaves_tensorflow_the_choice(no_threads, monkeypatch):
     monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "x")
     assert n_threads() == 0
 
 
-def test_threads_on_windows_are_tensorflows(monkeypatch):
-    for name in THREAD_VARIABLES:
-        monkeypatch.delenv(name, raising=False)
+def test_threads_on_windows_are_tensorflows(no_threads, monkeypatch):
     monkeypatch.setattr(sys, "platform", "win32")
     assert n_threads() == 0
 
