@@ -11,7 +11,8 @@ from skae._corruption.epochs import epoch_noise
 from skae._engine.corruption import corrupt_on_device
 from skae._engine.limits import Limits
 from skae._engine.tensorflow import tf
-from skae._rows.batches import Chunk, Chunks, Feeder
+from skae._rows.batches.feeder import Chunk, Chunks, Feeder
+from skae._rows.batches.sparse import SparseRows
 from skae._rows.finite import as_float32
 from skae._rows.readers import MemoryReader
 from skae._rows.rows import Rows
@@ -21,22 +22,24 @@ if TYPE_CHECKING:
     from skae._engine.program import Program
 
 
-def on_accelerator(program: "Program") -> bool:
-    """Return whether a program runs on a single device that is not a processor."""
+def on_accelerator(device: str) -> bool:
+    """Return whether programs run on this device, and it is not a processor."""
     if tf.distribute.has_strategy():
         return False
-    return bool(tf.DeviceSpec.from_string(program.device).device_type != "CPU")
+    return bool(tf.DeviceSpec.from_string(device).device_type != "CPU")
 
 
-def without_copy(array: Array | Tensor) -> Tensor:
-    """Turn an array into a tensor that shares its memory; return a tensor unchanged.
+def without_copy(rows: Array | Tensor | SparseRows) -> Tensor | SparseRows:
+    """Turn arrays into tensors that share their memory; return a tensor unchanged.
 
-    Copying each chunk would cost a sixth of an epoch.  The array must be aligned, and must not
+    Copying each chunk would cost a sixth of an epoch.  The arrays must be aligned, and must not
     change until the program has run.
     """
-    if not isinstance(array, np.ndarray):
-        return array
-    return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
+    if isinstance(rows, SparseRows):
+        return SparseRows(*map(without_copy, rows))
+    if not isinstance(rows, np.ndarray):
+        return rows
+    return tf.experimental.dlpack.from_dlpack(rows.__dlpack__())
 
 
 def make_feeder(
@@ -77,8 +80,8 @@ def make_feeder(
     make = functools.partial(
         Feeder, rows, batch_size, program.chunk_steps, pad=program.jit, corruption=noise
     )
-    if not on_accelerator(program):
-        return make(n_epochs=n_epochs)
+    if not on_accelerator(program.device):
+        return make(n_epochs=n_epochs, n_entries=program.spec.n_entries)
     n_bytes = sum(4 * int(np.prod(X.shape)) for X in rows.matrices)
     if rows.are_arrays and n_bytes <= limits.resident_bytes and _runs_on_device(corruption):
         try:

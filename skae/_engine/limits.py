@@ -26,6 +26,8 @@ class Limits:
         is a quarter of the memory of the smaller devices that people use.
     noise_values : int
         Gaussian noise for more values comes from a table of this size.
+    sparse_values : int
+        Rows that are nearly all zeros stay sparse if they have more values than these.
     xla : bool or None
         Whether to compile with XLA; None decides by the length of the fit.
     """
@@ -36,6 +38,7 @@ class Limits:
     resident_bytes: int = 1 << 31
     sent_bytes: int = 1 << 26
     noise_values: int = TABLE_VALUES
+    sparse_values: int = 1 << 22
     xla: bool | None = None
 
     def chunk_steps(self, spec: ProgramSpec) -> int:

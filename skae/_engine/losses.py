@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from skae._engine.forward.sparse import SparseInputs
 from skae._engine.lookup.loss_checks import (
     check_loss_shape,
     check_mean,
@@ -14,6 +15,7 @@ from skae._engine.spec import ProgramSpec
 from skae._engine.tensorflow import keras, tf
 from skae._network.frozen import name_of
 from skae._network.tables import Probabilities
+from skae._rows.batches.sparse import SparseRows
 from skae._typing import Array, Tensor
 
 
@@ -23,7 +25,8 @@ class Batch(NamedTuple):
     ``total_weight`` is the weight of all rows of the mini-batch.  ``strengths`` are the weights of
     the penalties, or None without penalties.  ``seed`` is None at validation, and in networks that
     are not random.  ``shift`` and ``scale`` are those of a `Conditioning`, or None without one.
-    ``column_weights`` are None if all columns count the same.
+    ``column_weights`` are None if all columns count the same.  ``entries`` are the inputs again if
+    they are sparse.
     """
 
     inputs: Tensor
@@ -35,6 +38,17 @@ class Batch(NamedTuple):
     scale: Tensor = None
     column_weights: Tensor = None
     seed: Tensor = None
+    entries: SparseRows | None = None
+
+    def network_inputs(self) -> Tensor | SparseInputs:
+        """Return the inputs as the network takes them: sparse if they are, shifted and scaled."""
+        if self.entries is None:
+            return self.conditioned(self.inputs)
+        n_rows = self.inputs.shape[0]
+        if self.shift is None:
+            return SparseInputs(self.entries, n_rows)
+        scaled = self.entries._replace(value=self.entries.value * (1 / self.scale))
+        return SparseInputs(scaled, n_rows, self.shift * (1 / self.scale))
 
     def conditioned(self, rows: Tensor) -> Tensor:
         """Return rows shifted and scaled for the network."""
@@ -72,6 +86,19 @@ class Values(NamedTuple):
 
 
 NO_VALUES = Values()
+
+
+def describe_values(spec: ProgramSpec) -> dict[str, Any]:
+    """Describe the `Values` that a program needs as arguments, by name."""
+    network, specs = spec.network, {}
+    if spec.objective.penalties:
+        specs["strengths"] = tf.TensorSpec((len(spec.objective.penalties),))
+    if spec.conditioned:
+        specs["shift"] = tf.TensorSpec((network.n_features,))
+        specs["scale"] = tf.TensorSpec(())
+    if spec.objective.weighted:
+        specs["column_weights"] = tf.TensorSpec((network.n_columns,))
+    return specs
 
 
 def run_steps(step: Callable[[Tensor], Tensor], n_steps: Tensor, weight: Tensor) -> Tensor:

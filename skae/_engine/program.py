@@ -7,11 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from skae._engine.forward import Mode, WeightPacking, run_forward
+from skae._engine.forward.layers import Mode, run_forward
+from skae._engine.forward.packing import WeightPacking
+from skae._engine.forward.sparse import describe_rows, to_dense
 from skae._engine.limits import Limits
 from skae._engine.lookup.names import activation_function, is_elementwise
 from skae._engine.lookup.tracing import TracingError, is_of_keras, named, shorten_error
-from skae._engine.losses import NO_VALUES, Batch, Values, batch_losses, run_steps
+from skae._engine.losses import (
+    NO_VALUES,
+    Batch,
+    Values,
+    batch_losses,
+    describe_values,
+    run_steps,
+)
 from skae._engine.models import (
     build_metrics,
     compiled_autoencoder,
@@ -97,7 +106,7 @@ class Program:
         Parameters
         ----------
         inputs, targets : float32 tensor of shape (n_batches, batch_size, n_features)
-            The mini-batches.  XLA needs as many in each chunk: ``chunk_steps``.
+            The mini-batches, or `SparseRows`.  XLA needs ``chunk_steps`` of them in each chunk.
         weight : float32 tensor of shape (n_batches, batch_size)
             Weights of the rows.
         rates : ndarray of shape (n_batches,)
@@ -137,14 +146,7 @@ class Program:
 
     def _extra_specs(self, *, random: bool) -> dict[str, Any]:
         """Describe the arguments that this program needs and other programs may not need."""
-        spec, specs = self.spec, {}
-        if spec.objective.penalties:
-            specs["strengths"] = tf.TensorSpec((len(spec.objective.penalties),))
-        if spec.conditioned:
-            specs["shift"] = tf.TensorSpec((spec.network.n_features,))
-            specs["scale"] = tf.TensorSpec(())
-        if spec.objective.weighted:
-            specs["column_weights"] = tf.TensorSpec((spec.network.n_columns,))
+        specs = describe_values(self.spec)
         if random:
             steps = self.chunk_steps if self.jit else None
             specs["seeds"] = tf.TensorSpec((steps, 2), tf.int32)
@@ -155,7 +157,7 @@ class Program:
         """The compiled `_train`."""
         # It is a concrete function, because TensorFlow mistakes the first traces of several
         # ``tf.function`` of one method for retraces, and warns.
-        rates = tf.TensorSpec(self._specs()[1].shape[:1])
+        rates = tf.TensorSpec(self._specs()[-1].shape[:1])
         extra = self._extra_specs(random=self.spec.network.is_random).values()
         return self._trace(self._train, *self._specs(), rates, N_STEPS, *extra)
 
@@ -172,7 +174,7 @@ class Program:
         any number of mini-batches.
         """
         steps = self.chunk_steps if self.jit else None
-        batches = tf.TensorSpec((steps, self.spec.batch_size, self.spec.network.n_features))
+        batches = describe_rows(self.spec, steps)
         return batches, batches, tf.TensorSpec((steps, self.spec.batch_size))
 
     def _batch(self, i: Tensor, chunk: Sequence[Tensor], extra: Sequence[Tensor]) -> Batch:
@@ -180,7 +182,10 @@ class Program:
         named = dict(zip(self._extra_specs(random=True), extra, strict=False))
         if "seeds" in named:
             named["seed"] = named.pop("seeds")[i]
-        inputs, targets, weight = (array[i] for array in chunk)
+        inputs, targets, weight = tf.nest.map_structure(lambda array: array[i], tuple(chunk))
+        if self.spec.n_entries:
+            named["entries"] = inputs
+            inputs, targets = (to_dense(rows, self.spec) for rows in (inputs, targets))
         return Batch(inputs, targets, weight, tf.reduce_sum(weight), **named)
 
     def _trace(self, function: Callable[..., Tensor], *specs: Any) -> Callable[..., Tensor]:
@@ -329,13 +334,13 @@ class Program:
         loss, slope = self._compared(logits, batch)
         slopes = [slope / batch.total_weight, *(1 / batch.total_weight for _ in penalty)]
         gradients = tape.gradient([logits, *penalty], values, output_gradients=slopes)
-        return tf.add_n([loss, *penalty]), gradients
+        return tf.add_n([loss, *penalty]), list(map(tf.convert_to_tensor, gradients))
 
     def _forward(self, values: Sequence[Tensor], batch: Batch) -> list[Tensor]:
         """Return the logits of a mini-batch, and the sum of its penalties if there are any."""
         weights, spec = self.packing.tensors(values), self.spec
         mode = Mode(spec.compute_dtype, batch.seed, "threefry" if self.jit else "philox")
-        outputs = run_forward(spec.network, weights, batch.conditioned(batch.inputs), mode)
+        outputs = run_forward(spec.network, weights, batch.network_inputs(), mode)
         if not spec.objective.penalties:
             return [outputs.logits]
         own = self.packing.trained(weights)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from skae._network.spec import NetworkSpec
 from skae._network.tying import transposes
 from skae._objective.objective import Objective
+from skae._objective.penalties import Contraction
 
 Options = tuple[tuple[str, Hashable], ...]
 
@@ -39,6 +40,9 @@ class ProgramSpec:
         Whether the network sees rows that are shifted and scaled by a `Conditioning`.
     tied : bool, default=False
         Whether the kernels of the decoder are those of the encoder, transposed.
+    n_entries : int, default=0
+        Number of values that are not zero for which a mini-batch of sparse rows has room; 0 means
+        dense rows.
     """
 
     network: NetworkSpec
@@ -50,11 +54,18 @@ class ProgramSpec:
     compute_dtype: str = "float32"
     conditioned: bool = False
     tied: bool = False
+    n_entries: int = 0
 
     @property
     def transposes(self) -> dict[int, int]:
         """The place of each weight that another one determines, and the place of that one."""
         return transposes(self.network) if self.tied else {}
+
+    @property
+    def takes_sparse_rows(self) -> bool:
+        """Whether the network begins with float32 products, and no penalty needs their inputs."""
+        needs_dense = any(isinstance(p, Contraction) for p in self.objective.penalties)
+        return self.compute_dtype == "float32" and not (self.network.has_gaps or needs_dense)
 
     @property
     def batch_bytes(self) -> int:

@@ -58,6 +58,11 @@ class Conditioning:
         """Shift and scale."""
         return self.shift, self.scale
 
+    @property
+    def relative_shift(self) -> float:
+        """The largest shift of a column, in units of the scale."""
+        return float(np.abs(self.shift).max() / self.scale)
+
     def fold(self, network: NetworkSpec, weights: Sequence[Floats]) -> list[Floats]:
         """Turn weights of training into weights that take and return rows in their own units.
 

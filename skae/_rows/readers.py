@@ -14,7 +14,9 @@ from skae._typing import Array, Matrix, Rng
 
 
 class Reader(Protocol):
-    """The methods of both readers; each reader has its own type of parts."""
+    """What both readers have; each reader has its own type of parts."""
+
+    rows: Rows
 
     def shuffled(self, rng: Rng) -> Iterable[Any]:
         """Return parts for `take` that contain all rows, in an order drawn from ``rng``."""

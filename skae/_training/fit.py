@@ -14,11 +14,12 @@ from skae._engine.limits import Limits
 from skae._engine.lookup.names import default_learning_rate
 from skae._engine.program import Program
 from skae._engine.spec import ProgramSpec
+from skae._engine.tensorflow import current_device
 from skae._process import defer_interrupts
 from skae._rows.rows import Rows
 from skae._training.agreement import check_agreement
 from skae._training.checkpoint import Checkpoint, check_arrays
-from skae._training.passes import Pass
+from skae._training.passes import Pass, with_sparse_rows
 from skae._training.plan import Plan, Saved, State, TrainResult, WatcherState, columns
 from skae._training.schedules import Rates, rate_and_schedule
 from skae._training.start import starting_weights
@@ -81,6 +82,10 @@ def train(
     programs = cache.programs if programs is None else programs
     jit = strategy is None and programs.uses_xla(spec, len(rows.index), plan.epochs, limits)
     start = start or State(starting_weights(spec, rows, plan))
+    n_values = len(rows.index) * spec.network.n_features
+    if jit and n_values > limits.sparse_values and not on_accelerator(current_device()):
+        epochs = range(start.n_epochs, start.n_epochs + (1 if plan.single_epoch else plan.epochs))
+        spec = with_sparse_rows(spec, rows, validation, plan, epochs)
     with contextlib.ExitStack() as stack:
         if strategy is not None:
             stack.enter_context(name_lost_workers(strategy))
@@ -100,7 +105,7 @@ def train(
 
 def _epochs_at_once(program: Program, rows: Rows, limits: Limits) -> int:
     """Return how many epochs, which nothing observes, one call of a program trains."""
-    if program.jit or on_accelerator(program) or not rows.in_memory:
+    if program.jit or on_accelerator(program.device) or not rows.in_memory:
         return 1
     return limits.epochs_at_once(program.spec, len(rows.index))
 

@@ -1,6 +1,7 @@
 """`Pass`: the steps of an epoch, or the loss on the validation rows."""
 
 import contextlib
+import dataclasses
 from collections.abc import Generator, Iterator, Sequence
 
 import numpy as np
@@ -9,11 +10,19 @@ from skae._engine.cache import Lease
 from skae._engine.feeding import make_feeder, without_copy
 from skae._engine.limits import Limits
 from skae._engine.losses import Values
-from skae._rows.batches import Chunks
+from skae._engine.spec import ProgramSpec
+from skae._rows.batches.feeder import Chunks
+from skae._rows.batches.sparse import count_values, most_values, round_up
 from skae._rows.rows import Rows
 from skae._training.plan import Plan
 from skae._training.seeds import Stream, generator
 from skae._typing import Array, Floats, Rng
+
+# With a larger share of values that are not zero, dense products are as fast.
+SPARSE_SHARE = 0.05
+# A sparse product subtracts the product of the shift afterwards.  A larger shift, in units of the
+# scale, would cost more than three of the seven digits.
+LARGEST_SHIFT = 1e3
 
 
 class Pass:
@@ -126,6 +135,47 @@ class Pass:
         rngs = self._generators(Stream.DROPOUT, epochs)
         drawn = [rng.integers(0, 1 << 31, (self.n_steps, 2), np.int32) for rng in rngs]
         return _padded(np.concatenate(drawn), n_padding)
+
+
+def with_sparse_rows(
+    spec: ProgramSpec, rows: Rows, validation: Rows | None, plan: Plan, epochs: range
+) -> ProgramSpec:
+    """Return the spec of a program that takes the rows sparse, or the same spec if that is slower.
+
+    A mini-batch has room for the values of the fullest one of all epochs.  The answer depends on
+    values and seeds alone: dense and sparse rows with the same values give the same bits.
+
+    Parameters
+    ----------
+    spec : ProgramSpec
+        The spec of a program for dense rows.
+    rows, validation : Rows, and Rows or None
+        The rows to train on, and the rows to validate on.
+    plan : Plan
+        The plan of the fit.
+    epochs : range of int
+        Numbers of the epochs.
+    """
+    parts = [rows] if validation is None else [rows, validation]
+    is_centred = plan.conditioning is None or plan.conditioning.relative_shift < LARGEST_SHIFT
+    if not (spec.takes_sparse_rows and plan.corruption is None and is_centred):
+        return spec
+    if not all(part.in_memory for part in parts):
+        return spec
+    found = [count_values(part, SPARSE_SHARE) for part in parts]
+    counts = [of_rows for of_rows in found if of_rows is not None]
+    if len(counts) < len(parts):
+        return spec
+    n_rows, size = len(rows.index), spec.batch_size
+    shuffled = (generator(plan.seed, Stream.ORDER, epoch).permutation(n_rows) for epoch in epochs)
+    most = max(
+        *(most_values(of_rows, size) for of_rows in counts),
+        *(most_values(counts[0][order], size) for order in shuffled),
+    )
+    n_entries = round_up(most)
+    if n_entries > SPARSE_SHARE * size * spec.network.n_features:
+        return spec
+    return dataclasses.replace(spec, n_entries=n_entries)
 
 
 def _padded(values: Array, n: int) -> Array:

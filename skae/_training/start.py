@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit, logit
 
-from skae._engine.forward import INFERENCE, logits
+from skae._engine.forward.layers import INFERENCE, logits
 from skae._engine.spec import ProgramSpec
 from skae._network.layers import Layer, Shortcut
 from skae._network.spec import NetworkSpec

@@ -21,7 +21,7 @@ from skae._engine.cache import programs
 from skae._engine.feeding import without_copy
 from skae._engine.limits import Limits
 from skae._engine.losses import Values
-from skae._rows.batches import aligned_zeros
+from skae._rows.batches.dense import aligned_zeros
 from skae._rows.rows import Rows
 from skae._training import fit as fitting
 

@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from specs import make_program, make_spec, random_weights
 
 from skae import DenoisingAutoencoder
-from skae._engine.forward import Mode, apply, run_forward
+from skae._engine.forward.layers import Mode, apply, run_forward
 from skae._engine.limits import Limits
 from skae._network.layers import Dropout
 

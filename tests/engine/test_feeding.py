@@ -19,7 +19,8 @@ from skae._corruption.epochs import epoch_noise
 from skae._engine import feeding
 from skae._engine.feeding import ResidentFeeder, make_feeder, on_accelerator, sender
 from skae._engine.limits import Limits
-from skae._rows.batches import Buffers, Feeder
+from skae._rows.batches.dense import DenseBuffers
+from skae._rows.batches.feeder import Feeder
 from skae._rows.rows import Rows
 from skae._training import fit
 from tests.corruption.cells import (
@@ -228,7 +229,7 @@ def test_noise_on_device_is_clipped():
 
 @pytest.mark.parametrize("apart", [True, False])
 def test_sent_chunks_are_copies(rng, apart):
-    buffers = Buffers.allocate((2, 30), 40, separate_targets=apart)
+    buffers = DenseBuffers.allocate((2, 30), 40, separate_targets=apart)
     for buffer in buffers:
         buffer[:] = rng.random(buffer.shape)
     before = [buffer.copy() for buffer in buffers]
@@ -282,9 +283,9 @@ def test_full_accelerator_is_sent_chunks(rng, monkeypatch):
 
 def test_only_single_gpus_are_accelerators():
     """Neither a processor is one, nor a device of a strategy."""
-    gpu = program(STEPS, device=DEVICE.replace("CPU", "GPU"))
+    gpu = DEVICE.replace("CPU", "GPU")
     assert on_accelerator(gpu)
-    assert not on_accelerator(program(STEPS))
+    assert not on_accelerator(DEVICE)
     with tf.distribute.OneDeviceStrategy("CPU:0").scope():
         assert not on_accelerator(gpu)
 

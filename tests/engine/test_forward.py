@@ -9,7 +9,8 @@ import tensorflow as tf
 from numpy.testing import assert_allclose, assert_array_equal
 from specs import make_program, make_spec, random_weights
 
-from skae._engine.forward import Mode, WeightPacking, apply, run_forward
+from skae._engine.forward.layers import Mode, apply, run_forward
+from skae._engine.forward.packing import WeightPacking
 from skae._engine.lookup.names import is_elementwise
 from skae._engine.losses import Batch, row_losses, sigmoid_cross_entropy, with_gradient
 from skae._engine.models import models_with_weights

@@ -14,7 +14,7 @@ from specs import make_program, make_spec, random_weights
 
 from skae import DenoisingAutoencoder
 from skae._engine.cache import programs
-from skae._engine.forward import Mode, run_forward
+from skae._engine.forward.layers import Mode, run_forward
 from skae._engine.limits import Limits
 from skae._engine.losses import Batch
 from skae._engine.models import models_with_weights

@@ -14,7 +14,7 @@ from skae._engine import cache as _cache
 from skae._engine.cache import Lease, ProgramCache
 from skae._engine.feeding import without_copy
 from skae._engine.limits import Limits
-from skae._rows.batches import aligned_zeros
+from skae._rows.batches.dense import aligned_zeros
 
 XLA, GRAPH = Limits(xla=True), Limits(xla=False)
 

@@ -18,7 +18,7 @@ import skae
 from skae import DenoisingAutoencoder
 from skae._interop.callback_state import decode, encode
 from skae._interop.keras_callbacks import KerasCallbacks
-from skae._rows.batches import Feeder
+from skae._rows.batches.feeder import Feeder
 from skae._rows.rows import Rows
 from skae._training.checkpoint import Checkpoint
 from skae._training.fit import train

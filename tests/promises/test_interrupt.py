@@ -14,7 +14,7 @@ from skae import DeepAutoencoder, DenoisingAutoencoder
 from skae._engine.limits import Limits
 from skae._estimators import fitting
 from skae._estimators.base import BaseAutoencoder
-from skae._rows.batches import Feeder
+from skae._rows.batches.feeder import Feeder
 from skae._training.watchers.base import Watcher
 from tests.epochs import EachEpoch, lowest_loss
 from tests.estimators.comparisons import UNCHANGED

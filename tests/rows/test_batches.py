@@ -7,7 +7,9 @@ import pytest
 from numpy.testing import assert_array_equal
 from scipy import sparse
 
-from skae._rows.batches import ALIGNMENT, Feeder, aligned_zeros, flat
+from skae._rows.batches.dense import ALIGNMENT, aligned_zeros, flat
+from skae._rows.batches.feeder import Feeder
+from skae._rows.batches.sparse import count_values, most_values, round_up
 from skae._rows.readers import take_rows
 from skae._rows.rows import Rows
 
@@ -167,6 +169,66 @@ def test_several_epochs_in_one_chunk(corruption):
 
     for array, of_epochs in zip(together, zip(*one_by_one, strict=True), strict=True):
         assert_array_equal(array, np.concatenate(of_epochs))
+
+
+def made_dense(rows, n_steps):
+    """Return the rows of the first mini-batches of `SparseRows`, four in each."""
+    dense = np.zeros((n_steps, 4, X.shape[1]), np.float32)
+    row, column, value = (array[:n_steps] for array in rows)
+    np.add.at(dense, (np.arange(n_steps)[:, None], row, column), value)
+    return flat(dense)
+
+
+def sparse_epoch(chunks):
+    """Return the inputs, the targets and the weights of an epoch."""
+    parts = [
+        (made_dense(inputs, n_steps), made_dense(targets, n_steps), weight[:n_steps].flatten())
+        for inputs, targets, weight, n_steps in chunks
+    ]
+    return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
+
+
+@pytest.mark.parametrize("chunk_steps", [1, 3, 100])
+@pytest.mark.parametrize("paired", [False, True])
+@pytest.mark.parametrize("stored", [np.asarray, sparse.csr_array, sparse.csr_matrix])
+def test_sparse_chunks_hold_the_same_rows(stored, paired, chunk_steps):
+    """There are two passes, because the second one finds values of the first in its buffers."""
+    few = np.where(X < 0.4, X, 0)
+    clean = np.roll(few, 1, axis=1) if paired else few
+    weight, index = np.arange(23, dtype=np.float32), np.flatnonzero(X[:, 0] < 0.8)
+    rows = Rows(stored(few), stored(clean) if paired else None, weight, index)
+    feeder = Feeder(rows, 4, chunk_steps, pad=True, n_entries=20)
+    order = np.random.default_rng(1).permutation(len(index))
+    for numbers, chunks in (
+        (index[order], feeder.shuffled([np.random.default_rng(1)], [None])),
+        (index, feeder.in_order(None)),
+    ):
+        inputs, targets, weights = sparse_epoch(chunks)
+        n_rows = len(numbers)
+        assert_array_equal(inputs[:n_rows], few[numbers])
+        assert_array_equal(targets[:n_rows], clean[numbers])
+        assert_array_equal(weights[:n_rows], weight[numbers])
+        assert not weights[n_rows:].any()
+
+
+def test_numbers_of_values():
+    few = np.where(X < 0.4, X, 0)
+    counts = np.count_nonzero(few, axis=1)
+    for stored in (few, few.astype(np.float64), sparse.csr_array(few)):
+        assert_array_equal(count_values(make_rows(stored), share=0.5), counts)
+        assert count_values(make_rows(stored), share=counts.sum() / few.size - 0.01) is None
+    of_pairs = count_values(make_rows(few, targets=np.roll(few, 1, axis=0)), share=0.5)
+    assert_array_equal(of_pairs, np.maximum(counts, np.roll(counts, 1)))
+    assert most_values(counts, 4) == max(counts[i : i + 4].sum() for i in range(0, 23, 4))
+
+
+def test_rounding_up_adds_an_eighth_at_most():
+    numbers = np.arange(1, 5000)
+    rounded = np.array([round_up(int(n)) for n in numbers])
+
+    assert (rounded >= numbers).all()
+    assert (rounded <= numbers * 9 / 8).all()
+    assert len(set(rounded)) < 100
 
 
 def test_targets_of_corrupted_inputs_are_clean():

@@ -5,7 +5,8 @@ import pytest
 from numpy.testing import assert_array_equal
 from scipy import sparse
 
-from skae._rows.batches import Feeder, flat
+from skae._rows.batches.dense import flat
+from skae._rows.batches.feeder import Feeder
 from skae._rows.rows import Rows
 from skae._rows.sources import ReadLimits, Source
 

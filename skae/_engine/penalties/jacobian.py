@@ -9,7 +9,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from skae._engine.forward import Chain, Mode, drop, kept, logits, product
+from skae._engine.forward.layers import Chain, Mode, drop, kept, logits, product
 from skae._engine.lookup.names import activation_function
 from skae._engine.tensorflow import keras, tf
 from skae._network.layers import Dense, Dropout, Layer, Shortcut

@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Sequence
 
-from skae._engine.forward import Outputs
+from skae._engine.forward.layers import Outputs
 from skae._engine.losses import Batch
 from skae._engine.penalties.jacobian import squared_jacobian
 from skae._engine.tensorflow import tf

@@ -1,22 +1,22 @@
-"""Chunks of mini-batches."""
+"""`Feeder`: rows in chunks of mini-batches."""
 
 import itertools
 import os
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import Any
 
 from skae._process import defer_interrupts
+from skae._rows.batches.dense import DenseBuffers
+from skae._rows.batches.sparse import SparseBuffers, as_csr
 from skae._rows.readers import make_reader
 from skae._rows.rows import Rows
-from skae._typing import EpochNoise, Floats, Rng, Tensor
+from skae._typing import EpochNoise, Rng, Tensor
 
-ALIGNMENT = 64  # bytes; TensorFlow uses an array without a copy only at such an address
+Buffers = DenseBuffers | SparseBuffers
 
 # Inputs, targets and weights, as arrays or tensors of shape (n_steps, batch_size, ...), and the
-# number of mini-batches that are not padding.
+# number of mini-batches that are not padding.  Inputs and targets may be `SparseRows`.
 Chunk = tuple[Tensor, Tensor, Tensor, int]
 
 Chunks = Generator[Chunk, None, None]
@@ -42,6 +42,8 @@ class Feeder:
         Corruption of the inputs.
     send : callable, default=None
         Function that copies a chunk to a device, while the program trains on the chunk before.
+    n_entries : int, default=0
+        For so many values that are not zero each mini-batch has room; 0 makes the rows dense.
     """
 
     def __init__(
@@ -54,15 +56,20 @@ class Feeder:
         n_epochs: int = 1,
         corruption: EpochNoise | None = None,
         send: Callable[..., Chunk] | None = None,
+        n_entries: int = 0,
     ) -> None:
+        rows = as_csr(rows) if n_entries else rows
         self.rows, self.corruption, self.send = rows, corruption, send
         self.pad = pad
         self.n_steps = -(-len(rows.index) // batch_size)
         self.prefetches = self.n_steps > chunk_steps and _prefetching_pays(rows)
         shape = (chunk_steps if pad else min(chunk_steps, n_epochs * self.n_steps), batch_size)
         separate = rows.targets is not None or corruption is not None
-        self.buffers = [
-            Buffers.allocate(shape, rows.inputs.shape[1], separate_targets=separate)
+        kind, width = (
+            (SparseBuffers, n_entries) if n_entries else (DenseBuffers, rows.inputs.shape[1])
+        )
+        self.buffers: list[Any] = [
+            kind.allocate(shape, width, separate_targets=separate)
             for _ in range(1 + self.prefetches)
         ]
         self.reader = make_reader(rows, capacity=chunk_steps * batch_size)
@@ -123,19 +130,11 @@ class Feeder:
             if next_chunk is not None:
                 yield next_chunk.result()
 
-    def _gather(self, buffers: "Buffers", part: Any) -> Chunk:
-        inputs, targets, weight = flat(buffers.inputs), flat(buffers.targets), buffers.weight
-        batch_size, weight = weight.shape[1], weight.reshape(-1)
-        rows = (targets,) if self.corruption is not None else (inputs, targets)
-        n_rows = self.reader.take(part, (*rows[: len(self.rows.matrices)], weight))
-        weight[n_rows:] = 0
-        if self.corruption is not None:
-            for start in range(0, n_rows, batch_size):  # one mini-batch stays in the cache
-                batch = slice(start, min(start + batch_size, n_rows))
-                self.corruption(targets[batch], out=inputs[batch])
+    def _gather(self, buffers: Buffers, part: Any) -> Chunk:
+        n_rows = buffers.fill(self.reader, part, self.corruption)
+        n_all, batch_size = buffers.weight.shape
         n_steps = -(-n_rows // batch_size)
-        shown = len(buffers.weight) if self.pad else n_steps
-        chunk = *buffers.batches(0, shown), n_steps
+        chunk = *buffers.batches(0, n_all if self.pad else n_steps), n_steps
         return chunk if self.send is None else self.send(*chunk)
 
 
@@ -146,37 +145,3 @@ def _prefetching_pays(rows: Rows) -> bool:
     which joblib sets ``OMP_NUM_THREADS=1``.  Reading a file mostly waits, so a thread pays anyway.
     """
     return not (rows.in_memory and os.environ.get("OMP_NUM_THREADS") == "1")
-
-
-class Buffers(NamedTuple):
-    """Memory for a chunk.  Inputs and targets share memory if they are the same."""
-
-    inputs: Floats
-    targets: Floats
-    weight: Floats
-
-    @classmethod
-    def allocate(
-        cls, shape: tuple[int, int], n_features: int, *, separate_targets: bool
-    ) -> "Buffers":
-        """Allocate buffers for ``shape`` = (n_steps, batch_size) rows."""
-        inputs = aligned_zeros((*shape, n_features))
-        targets = aligned_zeros((*shape, n_features)) if separate_targets else inputs
-        return cls(inputs, targets, aligned_zeros(shape))
-
-    def batches(self, start: int, stop: int) -> "Buffers":
-        """Return a view of a range of mini-batches."""
-        return Buffers(self.inputs[start:stop], self.targets[start:stop], self.weight[start:stop])
-
-
-def flat(batches: Floats) -> Floats:
-    """View mini-batches, of shape (n_steps, batch_size, n_features), as rows."""
-    return batches.reshape(-1, batches.shape[-1])
-
-
-def aligned_zeros(shape: tuple[int, ...]) -> Floats:
-    """Return float32 zeros in memory that TensorFlow can use without a copy."""
-    n_bytes = 4 * int(np.prod(shape))
-    buffer = np.zeros(n_bytes + ALIGNMENT, np.uint8)
-    offset = -buffer.ctypes.data % ALIGNMENT
-    return buffer[offset : offset + n_bytes].view(np.float32).reshape(shape)
