@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy import sparse
 
 
 def mnist_file():
@@ -52,3 +53,33 @@ def errors(clean, outputs):
     bce = -np.mean(clean * np.log(p) + (1 - clean) * np.log1p(-p))
     mse = np.mean((clean - outputs.astype(np.float64)) ** 2)
     return {"bce": float(bce), "mse": float(mse)}
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Made-up texts as TF-IDF: words of Zipf's law, and words of one of 30 topics."""
+
+    n_rows: int
+    n_test: int
+    n_words: int = 4_600
+    length: int = 150  # words of a text, on average; some 130 of them differ
+
+    def load(self):
+        from sklearn.feature_extraction.text import TfidfTransformer
+
+        rng, n_texts = np.random.default_rng(0), self.n_rows + self.n_test
+        common = 1 / np.arange(1, self.n_words + 1) ** 0.7
+        topics = rng.dirichlet(np.full(self.n_words, 0.05), 30)
+        mixed = 0.5 * common / common.sum() + 0.5 * topics
+        lengths = np.maximum(20, self.length * rng.gamma(3, 1 / 3, n_texts)).astype(int)
+        words = [
+            rng.choice(self.n_words, length, p=mixed[rng.integers(len(mixed))])
+            for length in lengths
+        ]
+        numbers = np.repeat(np.arange(n_texts), lengths)
+        counts = sparse.csr_array(
+            (np.ones(len(numbers), np.float32), (numbers, np.concatenate(words))),
+            (n_texts, self.n_words),
+        )
+        X = sparse.csr_array(TfidfTransformer().fit_transform(counts))
+        return X[: self.n_rows], X[self.n_rows :]

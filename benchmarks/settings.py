@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 
-from benchmarks.data import Mnist
+from benchmarks.data import Mnist, Texts
 
 
 @dataclass(frozen=True)
 class Settings:
     mnist: Mnist
+    texts: Texts
     rounds: int  # of the long measurements: every contestant once in each
     short_rounds: int  # of the others; neighbours disturb some of these rounds
     epochs: int  # that a contestant trains in one round
@@ -26,6 +27,7 @@ class Settings:
 def full(full_article):
     return Settings(
         mnist=Mnist(60_000, 10_000),
+        texts=Texts(4_000, 1_000),
         rounds=3,
         short_rounds=7,
         epochs=8,
@@ -45,6 +47,7 @@ def full(full_article):
 def quick(full_article):
     return Settings(
         mnist=Mnist(5_000, 1_000),
+        texts=Texts(1_000, 200),
         rounds=1,
         short_rounds=1,
         epochs=1,

@@ -10,6 +10,7 @@ from benchmarks.cases import (
     quality,
     search,
     startup,
+    texts,
     time_to_loss,
 )
 
@@ -30,6 +31,7 @@ CASES = {
         digits.CASE,
         search.CASE,
         memory.CASE,
+        texts.CASE,
         out_of_core.CASE,
     )
 }
