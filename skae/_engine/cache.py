@@ -184,8 +184,9 @@ def limit_programs(max_programs: int) -> None:
 
     Fits of the same structure share a program.  The structure consists of the layers, the
     activations, the loss, which penalties there are, the optimizer with its constants, the metrics,
-    the batch size, Keras' dtype policy and the device.  If there are more structures than
-    ``max_programs``, the program that was unused for longest is dropped.
+    the batch size, Keras' dtype policy and the device, and for sparse rows the number of values in
+    a mini-batch, roughly.  If there are more structures than ``max_programs``, the program that was
+    unused for longest is dropped.
 
     Parameters
     ----------
