@@ -62,7 +62,7 @@ class Texts:
     n_rows: int
     n_test: int
     n_words: int = 4_600
-    length: int = 150  # words of a text, on average; some 130 of them differ
+    length: int = 150  # words of a text, on average; 130 of them differ
 
     def load(self):
         from sklearn.feature_extraction.text import TfidfTransformer

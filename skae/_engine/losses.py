@@ -84,21 +84,21 @@ class Values(NamedTuple):
     scale: float = 1.0
     column_weights: Array | None = None
 
+    @staticmethod
+    def describe(spec: ProgramSpec) -> dict[str, Any]:
+        """Describe the values that a program needs as arguments, by name."""
+        network, specs = spec.network, {}
+        if spec.objective.penalties:
+            specs["strengths"] = tf.TensorSpec((len(spec.objective.penalties),))
+        if spec.conditioned:
+            specs["shift"] = tf.TensorSpec((network.n_features,))
+            specs["scale"] = tf.TensorSpec(())
+        if spec.objective.weighted:
+            specs["column_weights"] = tf.TensorSpec((network.n_columns,))
+        return specs
+
 
 NO_VALUES = Values()
-
-
-def describe_values(spec: ProgramSpec) -> dict[str, Any]:
-    """Describe the `Values` that a program needs as arguments, by name."""
-    network, specs = spec.network, {}
-    if spec.objective.penalties:
-        specs["strengths"] = tf.TensorSpec((len(spec.objective.penalties),))
-    if spec.conditioned:
-        specs["shift"] = tf.TensorSpec((network.n_features,))
-        specs["scale"] = tf.TensorSpec(())
-    if spec.objective.weighted:
-        specs["column_weights"] = tf.TensorSpec((network.n_columns,))
-    return specs
 
 
 def run_steps(step: Callable[[Tensor], Tensor], n_steps: Tensor, weight: Tensor) -> Tensor:

@@ -13,14 +13,7 @@ from skae._engine.forward.sparse import describe_rows, to_dense
 from skae._engine.limits import Limits
 from skae._engine.lookup.names import activation_function, is_elementwise
 from skae._engine.lookup.tracing import TracingError, is_of_keras, named, shorten_error
-from skae._engine.losses import (
-    NO_VALUES,
-    Batch,
-    Values,
-    batch_losses,
-    describe_values,
-    run_steps,
-)
+from skae._engine.losses import NO_VALUES, Batch, Values, batch_losses, run_steps
 from skae._engine.models import (
     build_metrics,
     compiled_autoencoder,
@@ -146,7 +139,7 @@ class Program:
 
     def _extra_specs(self, *, random: bool) -> dict[str, Any]:
         """Describe the arguments that this program needs and other programs may not need."""
-        specs = describe_values(self.spec)
+        specs = Values.describe(self.spec)
         if random:
             steps = self.chunk_steps if self.jit else None
             specs["seeds"] = tf.TensorSpec((steps, 2), tf.int32)
