@@ -20,6 +20,7 @@ def run(settings):
         measures = {name: lambda w=worker: w.call("fit")[0] for name, worker in workers.items()}
         samples = interleave(measures, settings.rounds, failures)
         errors = _each(workers, "error", failures)
+    samples = {name: seconds for name, seconds in samples.items() if name in errors}
     rows = [
         Row(name, seconds, mse=errors[name][0], remark=_remark(name, errors, peaks))
         for name, seconds in samples.items()
@@ -34,17 +35,21 @@ def run(settings):
 
 
 def _remark(name, errors, peaks):
-    error, added = errors[name][0] / errors.get(SVD, [float("nan")])[0], peaks[name][0]
-    return f"{error:.4f} of {SVD}'s error; a first fit adds {added / 1e6:.0f} MB to its process"
+    """Say what a contestant's other measures were."""
+    remarks = [f"a first fit adds {added / 1e6:.0f} MB to its process" for added in peaks[name]]
+    if SVD in errors:
+        remarks.insert(0, f"{errors[name][0] / errors[SVD][0]:.4f} of {SVD}'s error")
+    return "; ".join(remarks)
 
 
 def _each(workers, method, failures):
-    """Call a method of each contestant that has not failed; return the value of each, in a list."""
+    """Call a method of each contestant that has not failed; return lists with at most a value."""
     values = {}
     for name, worker in workers.items():
         if name not in failures:
             try:
-                values[name] = [worker.call(method)[1]]
+                value = worker.call(method)[1]
+                values[name] = [] if value is None else [value]
             except Failed as failure:
                 failures[name] = str(failure)
     return values

@@ -327,6 +327,7 @@ class Program:
         loss, slope = self._compared(logits, batch)
         slopes = [slope / batch.total_weight, *(1 / batch.total_weight for _ in penalty)]
         gradients = tape.gradient([logits, *penalty], values, output_gradients=slopes)
+        # that of a kernel whose rows were gathered is no tensor, but `tf.IndexedSlices`
         return tf.add_n([loss, *penalty]), list(map(tf.convert_to_tensor, gradients))
 
     def _forward(self, values: Sequence[Tensor], batch: Batch) -> list[Tensor]:

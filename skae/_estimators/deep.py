@@ -142,7 +142,7 @@ class DeepAutoencoder(BaseAutoencoder):
         Parameters
         ----------
         X : {array-like, sparse matrix, source} of shape (n_samples, n_features)
-            The rows.  At least two rows.  Sparse rows are never made dense as a whole.
+            The rows.  At least two rows.  Sparse rows are made dense in parts, if at all.
         {y}
         {sample_weight}
         X_val : {array-like, sparse matrix, source} of shape (n_validation_samples, n_features), \

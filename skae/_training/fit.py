@@ -84,7 +84,7 @@ def train(
     start = start or State(starting_weights(spec, rows, plan))
     n_values = len(rows.index) * spec.network.n_features
     if jit and n_values > limits.sparse_values and not on_accelerator(current_device()):
-        epochs = range(start.n_epochs, start.n_epochs + (1 if plan.single_epoch else plan.epochs))
+        epochs = range(start.n_epochs, start.n_epochs + plan.epochs)
         spec = with_sparse_rows(spec, rows, validation, plan, epochs)
     with contextlib.ExitStack() as stack:
         if strategy is not None:

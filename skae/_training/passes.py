@@ -18,8 +18,10 @@ from skae._training.plan import Plan
 from skae._training.seeds import Stream, generator
 from skae._typing import Array, Floats, Rng
 
-# With a larger share of values that are not zero, dense products are as fast.
+# With room for a larger share of its values, a mini-batch of wide rows is as fast if it is dense.
 SPARSE_SHARE = 0.05
+# Orders of more rows than these are not drawn beforehand: it takes a second.
+MAX_SHUFFLED = 1 << 26
 # A sparse product subtracts the product of the shift afterwards.  A larger shift, in units of the
 # scale, would cost more than three of the seven digits.
 LARGEST_SHIFT = 1e3
@@ -140,10 +142,12 @@ class Pass:
 def with_sparse_rows(
     spec: ProgramSpec, rows: Rows, validation: Rows | None, plan: Plan, epochs: range
 ) -> ProgramSpec:
-    """Return the spec of a program that takes the rows sparse, or the same spec if that is slower.
+    """Return the spec of a program for sparse rows, or the same spec if dense rows are better.
 
     A mini-batch has room for the values of the fullest one of all epochs.  The answer depends on
-    values and seeds alone: dense and sparse rows with the same values give the same bits.
+    values and seeds alone: dense and sparse rows with the same values give the same bits.  Rows of
+    `partial_fit` stay dense: their room may differ in each call, and one epoch makes up for no
+    compilation.
 
     Parameters
     ----------
@@ -158,24 +162,27 @@ def with_sparse_rows(
     """
     parts = [rows] if validation is None else [rows, validation]
     is_centred = plan.conditioning is None or plan.conditioning.relative_shift < LARGEST_SHIFT
-    if not (spec.takes_sparse_rows and plan.corruption is None and is_centred):
-        return spec
-    if not all(part.in_memory for part in parts):
+    may_be_sparse = spec.takes_sparse_rows and plan.corruption is None and not plan.single_epoch
+    if not (may_be_sparse and is_centred and all(part.in_memory for part in parts)):
         return spec
     found = [count_values(part, SPARSE_SHARE) for part in parts]
     counts = [of_rows for of_rows in found if of_rows is not None]
     if len(counts) < len(parts):
         return spec
-    n_rows, size = len(rows.index), spec.batch_size
-    shuffled = (generator(plan.seed, Stream.ORDER, epoch).permutation(n_rows) for epoch in epochs)
-    most = max(
-        *(most_values(of_rows, size) for of_rows in counts),
-        *(most_values(counts[0][order], size) for order in shuffled),
-    )
-    n_entries = round_up(most)
+    size = spec.batch_size
+    in_order = (most_values(of_rows, size) for of_rows in counts)
+    n_entries = round_up(max(*in_order, _most_shuffled(counts[0], size, plan.seed, epochs)))
     if n_entries > SPARSE_SHARE * size * spec.network.n_features:
         return spec
     return dataclasses.replace(spec, n_entries=n_entries)
+
+
+def _most_shuffled(counts: Array, batch_size: int, seed: int, epochs: range) -> int:
+    """Return how many values the fullest mini-batch of all epochs has, or could have."""
+    if len(epochs) * len(counts) > MAX_SHUFFLED:
+        return int(np.sort(counts)[-batch_size:].sum())
+    orders = (generator(seed, Stream.ORDER, e).permutation(len(counts)) for e in epochs)
+    return max(most_values(counts[order], batch_size) for order in orders)
 
 
 def _padded(values: Array, n: int) -> Array:

@@ -1,5 +1,6 @@
 """Rows that are mostly zero stay sparse up to the first product, and give the same results."""
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from skae._engine.limits import Limits
 from skae._network.conditioning import Conditioning
 from skae._objective.penalties import CodeL1, Contraction, KernelL2
 from skae._rows.rows import Rows
+from skae._training import passes
 from skae._training.fit import train
 from skae._training.plan import Plan
 from tests.specs import make_spec
@@ -174,6 +176,25 @@ def test_rows_are_never_made_dense(X, monkeypatch):
         fit(rows, DENSE)
 
 
+def traced_peak(rows, limits):
+    """Return the bytes that Python and NumPy allocate in a fit."""
+    tracemalloc.start()
+    try:
+        fit(rows, limits, n_features=rows.inputs.shape[1], hidden_layer_sizes=())
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_chunks_hold_values_only():
+    """A chunk of sparse rows takes a tenth of the memory of one of dense rows, 32 MB."""
+    X = sparse.random(4_000, 3_000, density=0.002, format="csr", random_state=0)
+    rows = make_rows(sparse.csr_array(X))
+
+    assert traced_peak(rows, Limits(xla=True)) < 10e6
+    assert traced_peak(rows, Limits(xla=True, sparse_values=1 << 30)) > 32e6
+
+
 def test_denser_rows_become_dense(X):
     """A mini-batch with many values decides, also if it is one of validation."""
     full = make_rows(np.ones((32, N_FEATURES)))
@@ -192,10 +213,23 @@ def test_dense_where_a_product_needs_dense_inputs(X):
         {"plan": make_plan(conditioning=far, learning_rate=1e-9)},
         {"compute_dtype": "bfloat16"},
         {"gaps": True},
+        {"plan": make_plan(single_epoch=True)},
         {"limits": replace(SPARSE, xla=False)},
     ]
     for case in cases:
         assert not fit(make_rows(X), **case)[1], case
+
+
+def test_many_epochs_are_not_drawn_beforehand(X, monkeypatch):
+    """The room is then for the fullest mini-batch that is possible, with the same results."""
+    rows, counts = make_rows(sparse.csr_array(X)), np.count_nonzero(X, axis=1)
+    possible = np.sort(counts)[-32:].sum()
+    assert passes._most_shuffled(counts, 32, 7, range(3)) < possible
+    expected, _ = fit(rows)
+    monkeypatch.setattr(passes, "MAX_SHUFFLED", 1)
+
+    assert passes._most_shuffled(counts, 32, 7, range(10**12)) == possible
+    assert fit(rows)[0].history == expected.history
 
 
 def test_searches_share_a_program(X):
@@ -205,7 +239,7 @@ def test_searches_share_a_program(X):
         rows, plan = make_rows(sparse.csr_array(X)), make_plan(seed=seed)
         train(spec, rows, plan, limits=SPARSE, programs=programs)
 
-    assert len(programs) <= 3
+    assert len(programs) <= 2
 
 
 def test_estimators_give_the_same_bits(X):

@@ -11,7 +11,7 @@ ALIGNMENT = 64  # bytes; TensorFlow uses an array without a copy only at such an
 
 
 class DenseBuffers(NamedTuple):
-    """Memory for a chunk.  Inputs and targets share memory if they are the same."""
+    """Memory for a chunk of dense mini-batches; equal inputs and targets share it."""
 
     inputs: Floats
     targets: Floats

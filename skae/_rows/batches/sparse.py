@@ -42,7 +42,7 @@ class SparseRows(NamedTuple):
 
 
 class SparseBuffers(NamedTuple):
-    """Memory for a chunk, as `DenseBuffers` has it for dense rows."""
+    """Memory for a chunk of sparse mini-batches, with the methods of `DenseBuffers`."""
 
     inputs: SparseRows
     targets: SparseRows
@@ -152,6 +152,6 @@ def most_values(counts: Array, batch_size: int) -> int:
 
 
 def round_up(n: int) -> int:
-    """Round up by at most an eighth, to a number that similar fits share, and so one program."""
-    unit = 1 << max(n.bit_length() - 4, 0)
+    """Round up by half at most, to a number that most similar fits share, and with it a program."""
+    unit = 1 << max(n.bit_length() - 2, 0)
     return -(-n // unit) * unit
