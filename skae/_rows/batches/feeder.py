@@ -43,7 +43,7 @@ class Feeder:
     send : callable, default=None
         Function that copies a chunk to a device, while the program trains on the chunk before.
     n_entries : int, default=0
-        For so many values that are not zero each mini-batch has room; 0 makes the rows dense.
+        Values that are not zero for which each mini-batch has room; 0 makes the rows dense.
     """
 
     def __init__(
