@@ -27,8 +27,8 @@ import skae
 from skae._engine.limits import Limits
 from skae._engine.program import Program
 from skae._estimators.base import BaseAutoencoder
-from skae._rows import batches as _batches
 from skae._rows import readers as _readers
+from skae._rows.batches import dense as _dense
 from skae._training import checkpoint as _checkpoint
 
 needs_dev_full = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
@@ -153,7 +153,7 @@ def no_memory_to_gather(patch, X):
 
 def no_memory_for_buffers(patch, X):
     fails = raise_at(1, MemoryError("by design"))
-    patch.setattr(_batches, "aligned_zeros", fails)
+    patch.setattr(_dense, "aligned_zeros", fails)
     return {}, X
 
 
