@@ -5,6 +5,7 @@ from pathlib import Path
 
 from benchmarks.contestants import article, skae_fit
 
+CLEAR_REFS = Path("/proc/self/clear_refs")  # Linux only
 WARM_UP_ROWS, WARM_UP_EPOCHS = 2_000, 200  # long enough for skae to choose XLA, as for all rows
 
 
@@ -12,6 +13,14 @@ def kilobytes(name):
     """Read a line of the kernel's status of this process: VmRSS, or VmHWM, its highest so far."""
     status = Path("/proc/self/status").read_text()
     return int(re.search(rf"{name}:\s+(\d+) kB", status)[1])
+
+
+def added_at_peak(call):
+    """Call a function, and return the bytes that this adds to the process at its peak."""
+    CLEAR_REFS.write_text("5")  # sets VmHWM back to VmRSS
+    before = kilobytes("VmRSS")
+    call()
+    return 1024 * (kilobytes("VmHWM") - before)
 
 
 class Skae:
@@ -25,10 +34,7 @@ class Skae:
 
     def peak(self, epochs):
         """Bytes that a fit adds at its peak to the process, which holds the data already."""
-        Path("/proc/self/clear_refs").write_text("5")  # sets VmHWM back to VmRSS
-        before = kilobytes("VmRSS")
-        self.training.epochs(epochs)
-        return 1024 * (kilobytes("VmHWM") - before)
+        return added_at_peak(lambda: self.training.epochs(epochs))
 
 
 class Article(Skae):

@@ -2,12 +2,11 @@
 
 import os
 import time
-from pathlib import Path
 
 import keras  # noqa: F401  TensorFlow is there before a fit's memory is measured
 import numpy as np
 
-from benchmarks.cases.memory_peak import kilobytes
+from benchmarks.cases.memory_peak import added_at_peak
 from benchmarks.contestants.skae_fit import ARTICLES
 from skae import DeepAutoencoder
 
@@ -25,10 +24,7 @@ class OutOfCore:
 
     def peak(self):
         """Bytes that a first fit of one epoch adds at its peak, compilation included."""
-        Path("/proc/self/clear_refs").write_text("5")  # sets VmHWM back to VmRSS
-        before = kilobytes("VmRSS")
-        self.fit(len(self.X), 1)
-        return 1024 * (kilobytes("VmHWM") - before)
+        return added_at_peak(lambda: self.fit(len(self.X), 1))
 
     def evict(self):
         """Ask the kernel to drop the file's pages from its cache."""

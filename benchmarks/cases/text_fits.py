@@ -1,17 +1,16 @@
 """Fits to texts, as contestants for a `Worker`; TensorFlow is imported before they are timed."""
 
+import math
 from dataclasses import replace
-from pathlib import Path
 
 import keras  # noqa: F401
 import tensorflow  # noqa: F401
 from sklearn.decomposition import TruncatedSVD
 
-from benchmarks.cases.memory_peak import kilobytes
+from benchmarks.cases.memory_peak import CLEAR_REFS, added_at_peak
 from skae import DeepAutoencoder
 
 N_COMPONENTS, BATCH = 64, 256
-LINUX_MEMORY = Path("/proc/self/clear_refs")
 
 
 class Skae:
@@ -33,13 +32,10 @@ class Skae:
 
     def peak(self):
         """Fit, and return the bytes that this adds to the process at its peak; None off Linux."""
-        if not LINUX_MEMORY.exists():
-            self.fit()
-            return None
-        LINUX_MEMORY.write_text("5")  # sets VmHWM back to VmRSS
-        before = kilobytes("VmRSS")
+        if CLEAR_REFS.exists():
+            return added_at_peak(self.fit)
         self.fit()
-        return 1024 * (kilobytes("VmHWM") - before)
+        return None
 
 
 class LargeBatches(Skae):
@@ -52,7 +48,7 @@ class Dense(Skae):
 
     def make(self):
         estimator = super().make()
-        estimator._limits = replace(estimator._limits, sparse_values=self.X.shape[0] * 10**9)
+        estimator._limits = replace(estimator._limits, sparse_values=math.prod(self.X.shape))
         return estimator
 
 
